@@ -1,0 +1,143 @@
+//! The signed documents: what is signed, how it is named, and what is refused. Canonical JSON (RFC 8785) with integers as
+//! decimal strings, under a tag that says which document it is.
+
+mod account;
+mod contract;
+mod error;
+mod offer;
+mod order;
+mod receipt;
+mod signature;
+
+pub use account::{Account, NotAnAccount};
+pub use contract::{Alpha, Beta, Contract, SignedContract, verify_party};
+pub use error::DocumentError;
+pub use offer::{Offer, Tags};
+pub use order::Order;
+pub use receipt::{Receipt, SignedReceipt};
+pub use signature::{Scheme, Signature};
+
+use crate::bytes::GenesisHash;
+use crate::policy::Policy;
+use crate::time::UnixTime;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// No document is larger than this, in bytes of JSON.
+pub const MAX_DOCUMENT_BYTES: usize = 16 * 1024;
+
+/// The two networks a document is for; a document for others is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// Bitcoin's genesis block hash, as displayed.
+    pub bitcoin: GenesisHash,
+    /// TF Chain's genesis block hash.
+    pub tfchain: GenesisHash,
+}
+
+/// Which asset a party gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Asset {
+    /// Bitcoin.
+    Btc,
+    /// ThreeFold's token on TF Chain.
+    Tft,
+}
+
+/// Who makes the preimage and funds first: whoever sells BTC is the initiator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Sells BTC: funds alpha, redeems beta.
+    Initiator,
+    /// Sells TFT: funds beta, redeems alpha.
+    Participant,
+}
+
+impl Role {
+    /// The role of who gives this asset.
+    pub fn of_giver(gives: Asset) -> Self {
+        match gives {
+            Asset::Btc => Role::Initiator,
+            Asset::Tft => Role::Participant,
+        }
+    }
+}
+
+/// A document that parties sign.
+pub trait Document: Serialize + DeserializeOwned {
+    /// Its name in the tag.
+    const NAME: &'static str;
+
+    /// The bytes that are signed: `twinswap:<name>:v1:` and the canonical JSON.
+    fn signing_bytes(&self) -> Vec<u8> {
+        let mut bytes = format!("twinswap:{}:v1:", Self::NAME).into_bytes();
+        let json = serde_json_canonicalizer::to_vec(self).expect("a document holds only strings, lists and objects");
+        bytes.extend(json);
+        bytes
+    }
+
+    /// SHA-256 of the signed bytes.
+    fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.signing_bytes()).into()
+    }
+}
+
+/// A document with its owner's signature.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Signed<D> {
+    /// What is signed.
+    pub document: D,
+    /// By whom it is to be signed is in the document.
+    pub signature: Signature,
+}
+
+/// What a document is checked against.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// The networks of this engine.
+    pub network: Network,
+    /// Its margins.
+    pub policy: &'static Policy,
+    /// Its clock.
+    pub now: UnixTime,
+}
+
+impl Rules {
+    pub(crate) fn check_network(&self, network: &Network) -> Result<(), DocumentError> {
+        if *network == self.network { Ok(()) } else { Err(DocumentError::WrongNetwork { found: *network, expected: self.network }) }
+    }
+
+    /// Refuses what expired and what lives longer than `lifetime`.
+    pub(crate) fn check_expiry(&self, expires_at: UnixTime, lifetime: crate::time::Span) -> Result<(), DocumentError> {
+        if expires_at.plus(self.policy.clock_skew) <= self.now {
+            return Err(DocumentError::Expired { expires_at, now: self.now });
+        }
+        let latest = self.now.plus(lifetime).plus(self.policy.clock_skew);
+        if expires_at > latest {
+            return Err(DocumentError::LivesTooLong { expires_at, latest });
+        }
+        Ok(())
+    }
+}
+
+/// Reads a JSON text as a document or a signed document: bounded in size, no unknown and no repeated field.
+pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T, DocumentError> {
+    if json.len() > MAX_DOCUMENT_BYTES {
+        return Err(DocumentError::TooLarge { limit: MAX_DOCUMENT_BYTES });
+    }
+    serde_json::from_str(json).map_err(|error| DocumentError::Malformed { reason: error.to_string() })
+}
+
+/// Refuses a text longer than `max` bytes or with control characters.
+pub(crate) fn check_text(field: &'static str, text: &str, max: usize) -> Result<(), DocumentError> {
+    if text.len() > max || text.chars().any(char::is_control) {
+        return Err(DocumentError::OutOfBounds { field, reason: format!("at most {max} bytes and no control characters") });
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! The maker's offer.
+
+use super::{Account, Asset, Document, DocumentError, Network, Rules, Signed, check_text};
+use crate::amount::{Price, Sats, Units};
+use crate::bytes::OfferId;
+use crate::time::{Span, UnixTime};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Labels that say what is offered: category, subcategory, name, location, adjective. At most eight, 64 bytes each.
+pub type Tags = BTreeMap<String, String>;
+
+const MAX_TAGS: usize = 8;
+const MAX_TAG_BYTES: usize = 64;
+const MAX_REACH_BYTES: usize = 256;
+
+/// "I give this for that": signed by the owner's account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Offer {
+    /// Both networks, by genesis hash.
+    pub network: Network,
+    /// Whose money it is, and who signs the offer.
+    pub owner: Account,
+    /// The engine's account, which concludes contracts under the offer and settles from the engine's wallets. The owner's own
+    /// account, or another that the owner trusts with it.
+    pub delegate: Account,
+    /// What the maker gives.
+    pub gives: Asset,
+    /// Satoshis for units, exactly.
+    pub price: Price,
+    /// Least amount of one order, in TFT units.
+    pub min: Units,
+    /// All that is offered, in TFT units.
+    pub max: Units,
+    /// Largest amount of one swap, in TFT units.
+    pub lot: Units,
+    /// How long the maker waits for other orders after the first.
+    pub waiting_period: Span,
+    /// Rises with every renewal or change; of two offers of one owner with the same salt the higher holds.
+    pub sequence: UnixTime,
+    /// When the offer ends, unless renewed.
+    pub expires_at: UnixTime,
+    /// The table of margins by which the contract is made.
+    pub policy: String,
+    /// Labels for discovery.
+    #[serde(default)]
+    pub tags: Tags,
+    /// Where the maker takes orders: an `http(s)` address.
+    pub reach: String,
+}
+
+impl Document for Offer {
+    const NAME: &'static str = "offer";
+}
+
+impl Offer {
+    /// The offer's id.
+    pub fn id(&self) -> OfferId {
+        OfferId(self.hash())
+    }
+
+    /// Satoshis for an amount of this offer.
+    pub fn cost(&self, amount: Units) -> Option<Sats> {
+        self.price.cost(amount)
+    }
+
+    /// Checks everything but the signature.
+    pub fn check(&self, rules: &Rules) -> Result<(), DocumentError> {
+        rules.check_network(&self.network)?;
+        rules.check_expiry(self.expires_at, rules.policy.offer_lifetime)?;
+        let out = |field, reason: String| Err(DocumentError::OutOfBounds { field, reason });
+        if self.policy != rules.policy.name {
+            return out("policy", format!("this engine's policy is `{}`", rules.policy.name));
+        }
+        if self.min.0 == 0 || self.min > self.lot || self.lot > self.max {
+            return out("lot", "0 < min <= lot <= max".into());
+        }
+        if self.cost(self.min).is_none() || self.cost(self.max).is_none() {
+            return out("price", "a fraction of two whole numbers above zero whose cost fits 64 bits".into());
+        }
+        let (least, most) = rules.policy.waiting_period;
+        if self.waiting_period < least || self.waiting_period > most {
+            return out("waiting_period", format!("{} to {} ms", least.0, most.0));
+        }
+        if self.sequence > rules.now.plus(rules.policy.clock_skew) {
+            return out("sequence", "the time of signing, not in the future".into());
+        }
+        if self.tags.len() > MAX_TAGS {
+            return out("tags", format!("at most {MAX_TAGS}"));
+        }
+        self.tags.iter().try_for_each(|(key, value)| {
+            check_text("tags", key, MAX_TAG_BYTES)?;
+            check_text("tags", value, MAX_TAG_BYTES)
+        })?;
+        check_text("reach", &self.reach, MAX_REACH_BYTES)
+    }
+}
+
+impl Signed<Offer> {
+    /// Checks the offer and its owner's signature.
+    pub fn verify(&self, rules: &Rules) -> Result<&Offer, DocumentError> {
+        self.document.check(rules)?;
+        let owner = &self.document.owner;
+        if !self.signature.verifies(owner, &self.document.signing_bytes()) {
+            return Err(DocumentError::BadSignature { signer: owner.to_string() });
+        }
+        Ok(&self.document)
+    }
+}

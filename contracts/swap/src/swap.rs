@@ -1,0 +1,175 @@
+//! The swap: two legs, a role, and what this party has done so far. It observes and remembers; `decide` says what to do.
+
+use crate::bytes::{Preimage, SwapId};
+use crate::decide::Outcome;
+use crate::document::{Contract, Role};
+use crate::event::{Event, Fact, Step, Violation};
+use crate::leg::{LegStatus, Side, Sighting};
+use crate::policy::Policy;
+use crate::time::ChainTime;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One swap, seen by one party.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Swap {
+    pub(crate) contract: Contract,
+    pub(crate) role: Role,
+    pub(crate) alpha: LegStatus,
+    pub(crate) beta: LegStatus,
+    /// Steps that may have left this computer, with the timelock a funding carried.
+    pub(crate) attempted: BTreeMap<Step, Option<ChainTime>>,
+    /// The preimage, once a chain has shown it.
+    pub(crate) preimage: Option<Preimage>,
+    pub(crate) cancelled: bool,
+    pub(crate) outcome: Option<Outcome>,
+}
+
+/// What is stored of a swap beside its contract: the journal's snapshot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    role: Role,
+    alpha: LegStatus,
+    beta: LegStatus,
+    attempted: BTreeMap<Step, Option<ChainTime>>,
+    preimage: Option<Preimage>,
+    cancelled: bool,
+    outcome: Option<Outcome>,
+}
+
+impl Swap {
+    /// A swap nothing has happened to yet.
+    pub fn new(contract: Contract, role: Role) -> Self {
+        Self {
+            contract,
+            role,
+            alpha: LegStatus::Unfunded,
+            beta: LegStatus::Unfunded,
+            attempted: BTreeMap::new(),
+            preimage: None,
+            cancelled: false,
+            outcome: None,
+        }
+    }
+
+    /// The swap as it was stored.
+    pub fn restore(contract: Contract, snapshot: Snapshot) -> Self {
+        let Snapshot { role, alpha, beta, attempted, preimage, cancelled, outcome } = snapshot;
+        Self { contract, role, alpha, beta, attempted, preimage, cancelled, outcome }
+    }
+
+    /// What to store.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            role: self.role,
+            alpha: self.alpha.clone(),
+            beta: self.beta.clone(),
+            attempted: self.attempted.clone(),
+            preimage: self.preimage.clone(),
+            cancelled: self.cancelled,
+            outcome: self.outcome,
+        }
+    }
+
+    /// Plays events from the beginning.
+    pub fn replay(contract: Contract, role: Role, events: impl IntoIterator<Item = Event>) -> Result<Self, Violation> {
+        events.into_iter().try_fold(Self::new(contract, role), |mut swap, event| swap.handle(&event).map(|_| swap))
+    }
+
+    /// Takes in one event. Returns whether it changed anything: only then need it be stored. On an error nothing changes.
+    pub fn handle(&mut self, event: &Event) -> Result<bool, Violation> {
+        let mut next = self.clone();
+        match &event.fact {
+            _ if self.outcome.is_some() => return Ok(false),
+            Fact::Clock => {}
+            Fact::Seen(side, sighting) => next.see(*side, sighting)?,
+            Fact::Attempted(action) => {
+                let wanted = self.wants(&event.clocks).ok_or(Violation::NotWanted(action.step))?;
+                if wanted.step != action.step {
+                    return Err(Violation::NotWanted(action.step));
+                }
+                next.attempted.entry(action.step).or_insert(action.refund_after);
+            }
+            Fact::Cancelled => next.cancel()?,
+        }
+        next.outcome = next.ended(&event.clocks);
+        let changed = next != *self;
+        *self = next;
+        Ok(changed)
+    }
+
+    fn see(&mut self, side: Side, sighting: &Sighting) -> Result<(), Violation> {
+        if let Sighting::Redeemed(_, preimage) = sighting {
+            if preimage.hashlock() != self.contract.hashlock() {
+                return Err(Violation::WrongPreimage(side));
+            }
+            self.preimage = Some(preimage.clone());
+        }
+        let leg = match side {
+            Side::Alpha => &mut self.alpha,
+            Side::Beta => &mut self.beta,
+        };
+        *leg = leg.after(sighting).ok_or(Violation::SpendWithoutFunding(side))?;
+        Ok(())
+    }
+
+    fn cancel(&mut self) -> Result<(), Violation> {
+        let funding = match self.role {
+            Role::Initiator => Step::FundAlpha,
+            Role::Participant => Step::FundBeta,
+        };
+        if self.has_attempted(funding) {
+            return Err(Violation::TooLateToCancel);
+        }
+        self.cancelled = true;
+        Ok(())
+    }
+
+    /// The contract's id.
+    pub fn id(&self) -> SwapId {
+        self.contract.id()
+    }
+
+    /// What both parties signed.
+    pub fn contract(&self) -> &Contract {
+        &self.contract
+    }
+
+    /// This party's role.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// What is known of a leg.
+    pub fn leg(&self, side: Side) -> &LegStatus {
+        match side {
+            Side::Alpha => &self.alpha,
+            Side::Beta => &self.beta,
+        }
+    }
+
+    /// How it ended, if it has.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    /// The preimage, once a chain has shown it.
+    pub fn public_preimage(&self) -> Option<&Preimage> {
+        self.preimage.as_ref()
+    }
+
+    /// Whether a step may have left this computer.
+    pub fn has_attempted(&self, step: Step) -> bool {
+        self.attempted.contains_key(&step)
+    }
+
+    /// T2, once this party has chosen it.
+    pub fn beta_timelock(&self) -> Option<ChainTime> {
+        self.attempted.get(&Step::FundBeta).copied().flatten()
+    }
+
+    pub(crate) fn policy(&self) -> &'static Policy {
+        self.contract.policy()
+    }
+}
