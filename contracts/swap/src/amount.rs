@@ -48,6 +48,9 @@ amount!(
     Units
 );
 
+/// All the bitcoin there will ever be; no amount is above it.
+pub const MAX_SATS: Sats = Sats(2_100_000_000_000_000);
+
 /// A price as an exact fraction: `sats` satoshis for `units` TFT units.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
@@ -59,13 +62,14 @@ pub struct Price {
 }
 
 impl Price {
-    /// What `units` cost, rounded up to a whole satoshi. `None` when the price is not a fraction or the result does not fit.
+    /// What `units` cost, rounded up to a whole satoshi. `None` when the price is not a fraction or the result is above
+    /// [`MAX_SATS`].
     pub fn cost(&self, units: Units) -> Option<Sats> {
         if self.units.0 == 0 || self.sats.0 == 0 {
             return None;
         }
         let sats = (u128::from(units.0) * u128::from(self.sats.0)).div_ceil(u128::from(self.units.0));
-        u64::try_from(sats).ok().map(Sats)
+        u64::try_from(sats).ok().map(Sats).filter(|sats| *sats <= MAX_SATS)
     }
 
     /// Orders two prices exactly, by satoshis per unit.
@@ -90,6 +94,8 @@ mod tests {
         assert_eq!(Price { sats: Sats(0), units: Units(1) }.cost(Units(1)), None);
         assert_eq!(Price { sats: Sats(1), units: Units(0) }.cost(Units(1)), None);
         assert_eq!(Price { sats: Sats(u64::MAX), units: Units(1) }.cost(Units(2)), None);
+        assert_eq!(Price { sats: MAX_SATS, units: Units(1) }.cost(Units(1)), Some(MAX_SATS));
+        assert_eq!(Price { sats: MAX_SATS, units: Units(2) }.cost(Units(3)), None);
     }
 
     #[test]

@@ -1,17 +1,18 @@
 //! The decision table: what a party should do next, from its role, both legs and the clocks. Pure and total. The reveal of
-//! the preimage is permitted here and nowhere else.
+//! the preimage is permitted here and nowhere else. When a swap has ended is in `outcome`.
 //!
 //! One rule stands above the table: an engine never takes both legs, not even where the chains would let it.
 
 use crate::bytes::Hashlock;
 use crate::document::Role;
 use crate::event::{Action, Step};
-use crate::leg::{Funding, LegStatus, Side, Spend};
+use crate::leg::{Funding, LegStatus};
+pub use crate::outcome::Outcome;
 use crate::swap::Swap;
-use crate::time::{ChainTime, Clocks, latest_beta_timelock};
+use crate::time::{Clocks, latest_beta_timelock};
 
-/// Proof that showing the preimage is safe: the other leg is final and enough of its timelock is left, or the preimage is
-/// already public. Built only in this file.
+/// Proof that showing the preimage is safe: the other leg is final and enough of its timelock is left, or the preimage has
+/// left or is public already. Built only in this file.
 #[derive(Debug)]
 #[must_use]
 pub struct RevealPermit {
@@ -23,20 +24,6 @@ impl RevealPermit {
     pub fn hashlock(&self) -> Hashlock {
         self.hashlock
     }
-}
-
-/// How a swap ended for this party.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// Both parties have what the contract promised them.
-    Completed,
-    /// This party's money came back.
-    Refunded,
-    /// This party's money was never committed.
-    Abandoned,
-    /// This party has neither asset. The margins of the policy exist so that this never happens to an engine that runs.
-    Lost,
 }
 
 impl Swap {
@@ -52,19 +39,37 @@ impl Swap {
         }
     }
 
+    /// The permit for a redeem, if it is wanted now. The initiator's redeem is wanted only when [`Swap::may_reveal`] holds or
+    /// the preimage has left before; the participant's only when a chain has shown the preimage.
+    pub fn reveal_permit(&self, step: Step, clocks: &Clocks) -> Option<RevealPermit> {
+        match step {
+            Step::RedeemBeta | Step::RedeemAlpha => self
+                .wants(clocks)
+                .filter(|action| action.step == step)
+                .map(|_| RevealPermit { hashlock: self.contract.hashlock() }),
+            Step::FundAlpha | Step::FundBeta | Step::RefundAlpha | Step::RefundBeta => None,
+        }
+    }
+
     fn initiator_wants(&self, clocks: &Clocks) -> Option<Action> {
         match (&self.alpha, &self.beta) {
             // The preimage has left already: nothing is more urgent than taking beta.
-            (_, LegStatus::Funded(beta)) if self.has_attempted(Step::RedeemBeta) && clocks.beta.time < beta.refund_after => {
+            (_, LegStatus::Funded(beta)) if self.may_finish_reveal(beta, clocks) => act(Step::RedeemBeta),
+            (_, LegStatus::Redeemed(beta, spend)) if spend.at.is_pending() && self.may_finish_reveal(beta, clocks) => {
                 act(Step::RedeemBeta)
             }
-            (_, LegStatus::Redeemed(_, spend)) if spend.at.is_pending() => act(Step::RedeemBeta),
+            // The counterparty may count on alpha for as long as it could still be in time.
             (LegStatus::Unfunded, _) => self.wants_alpha_funded(clocks),
             (LegStatus::Funded(_), LegStatus::Funded(beta)) if self.may_reveal(beta, clocks) => act(Step::RedeemBeta),
-            // Whoever has taken beta does not take alpha back.
-            (_, LegStatus::Redeemed(..)) => None,
+            // Whoever has taken beta does not take alpha back. A redeem that waits past T2 will never be in a block.
+            (_, LegStatus::Redeemed(beta, spend)) if !spend.at.is_pending() || clocks.beta.time < beta.refund_after => None,
             (LegStatus::Funded(alpha), _) if clocks.alpha.time >= alpha.refund_after => act(Step::RefundAlpha),
-            (LegStatus::Refunded(_, spend), _) if spend.at.is_pending() => act(Step::RefundAlpha),
+            // A spend that waits can still be replaced: by the same refund again, or before the counterparty, which has beta.
+            (LegStatus::Refunded(alpha, spend) | LegStatus::Redeemed(alpha, spend), _)
+                if spend.at.is_pending() && clocks.alpha.time >= alpha.refund_after =>
+            {
+                act(Step::RefundAlpha)
+            }
             (LegStatus::Funded(_) | LegStatus::Refunded(..) | LegStatus::Redeemed(..), _) => None,
         }
     }
@@ -72,16 +77,22 @@ impl Swap {
     fn participant_wants(&self, clocks: &Clocks) -> Option<Action> {
         match (&self.alpha, &self.beta) {
             // Whoever has beta back does not take alpha.
-            (_, LegStatus::Refunded(_, spend)) => spend.at.is_pending().then_some(()).and_then(|()| act(Step::RefundBeta)),
+            (_, LegStatus::Refunded(_, spend)) if !spend.at.is_pending() => None,
             // The preimage is public: take alpha at first sight of it, even before beta's redeem is in a block.
-            (LegStatus::Funded(_), _) if self.preimage.is_some() => act(Step::RedeemAlpha),
-            (LegStatus::Redeemed(_, Spend { at, .. }) | LegStatus::Refunded(_, Spend { at, .. }), _)
-                if self.preimage.is_some() && at.is_pending() =>
+            (LegStatus::Funded(_), _) if self.may_take_alpha(clocks) => act(Step::RedeemAlpha),
+            (LegStatus::Redeemed(_, spend) | LegStatus::Refunded(_, spend), _)
+                if spend.at.is_pending() && self.may_take_alpha(clocks) =>
             {
                 act(Step::RedeemAlpha)
             }
-            (_, LegStatus::Funded(beta)) if self.preimage.is_none() && clocks.beta.time >= beta.refund_after => act(Step::RefundBeta),
-            (LegStatus::Funded(alpha), LegStatus::Unfunded) => self.wants_beta_funded(alpha, clocks),
+            (_, LegStatus::Funded(beta)) if self.may_take_beta_back(beta, clocks) => act(Step::RefundBeta),
+            // A spend that waits: the same refund again, or a redeem that waits past T2 and will never be in a block.
+            (_, LegStatus::Refunded(beta, spend) | LegStatus::Redeemed(beta, spend))
+                if spend.at.is_pending() && self.may_take_beta_back(beta, clocks) =>
+            {
+                act(Step::RefundBeta)
+            }
+            (LegStatus::Funded(alpha), LegStatus::Unfunded) if self.preimage.is_none() => self.wants_beta_funded(alpha, clocks),
             (LegStatus::Unfunded | LegStatus::Funded(_) | LegStatus::Redeemed(..) | LegStatus::Refunded(..), _) => None,
         }
     }
@@ -94,20 +105,19 @@ impl Swap {
         wanted.then_some(Action { step: Step::FundAlpha, refund_after: Some(refund_after) })
     }
 
+    /// Beta is funded, and funded again after a transaction was dropped, only over a deep alpha and on fit chains: each
+    /// attempt may be the one that commits the money. The HTLC is always the same, for its timelock is part of its id.
     fn wants_beta_funded(&self, alpha: &Funding, clocks: &Clocks) -> Option<Action> {
         let policy = self.policy();
-        let refund_after = match self.beta_timelock() {
-            // The same HTLC again and no other: its timelock is part of its id.
-            Some(chosen) => (clocks.beta.time.plus(policy.reveal_cutoff) < chosen).then_some(chosen)?,
-            None => {
-                let chosen = clocks.beta.time.plus(policy.beta_window);
-                let deep = alpha.at.depth(&clocks.alpha) >= policy.depth_for(self.contract.alpha_amount());
-                let in_time = clocks.alpha.time.plus(policy.alpha_left_when_beta_funded) <= alpha.refund_after
-                    && chosen <= latest_beta_timelock(alpha.refund_after, policy);
-                (deep && in_time && self.may_commit(clocks)).then_some(chosen)?
-            }
-        };
-        Some(Action { step: Step::FundBeta, refund_after: Some(refund_after) })
+        let refund_after = self.beta_timelock().unwrap_or(clocks.beta.time.plus(policy.beta_window));
+        let deep = alpha.at.depth(&clocks.alpha) >= policy.depth_for(self.contract.alpha_amount());
+        // What is left of beta's timelock, and the margin of alpha's over it.
+        let left = refund_after.since(clocks.beta.time);
+        let revealable = left > policy.reveal_cutoff;
+        let in_time = clocks.alpha.time.plus(policy.alpha_after_beta()).plus(left) <= alpha.refund_after
+            && refund_after <= latest_beta_timelock(alpha.refund_after, policy);
+        (deep && revealable && in_time && self.may_commit(clocks))
+            .then_some(Action { step: Step::FundBeta, refund_after: Some(refund_after) })
     }
 
     /// Whether new money may be put in: the owner still wants it and both chains are fit.
@@ -115,7 +125,7 @@ impl Swap {
         !self.cancelled && clocks.alpha.healthy && clocks.beta.healthy
     }
 
-    fn alpha_is_overdue(&self, clocks: &Clocks) -> bool {
+    pub(crate) fn alpha_is_overdue(&self, clocks: &Clocks) -> bool {
         clocks.now > self.contract.fund_alpha_by()
     }
 
@@ -130,90 +140,50 @@ impl Swap {
             && clocks.beta.time.plus(self.policy().reveal_cutoff) <= beta.refund_after
     }
 
-    /// The permit for a redeem, if it is wanted now. The initiator's redeem is wanted only when [`Swap::may_reveal`] holds or
-    /// the preimage has left before; the participant's only when a chain has shown the preimage.
-    pub fn reveal_permit(&self, step: Step, clocks: &Clocks) -> Option<RevealPermit> {
-        match step {
-            Step::RedeemBeta | Step::RedeemAlpha => self
-                .wants(clocks)
-                .filter(|action| action.step == step)
-                .map(|_| RevealPermit { hashlock: self.contract.hashlock() }),
-            Step::FundAlpha | Step::FundBeta | Step::RefundAlpha | Step::RefundBeta => None,
+    /// Whether the initiator goes on with a reveal: the preimage has left or is public, beta can still be redeemed, and
+    /// alpha's refund is not on its way. Should beta's chain stand still until long after T1, its alpha is worth more.
+    fn may_finish_reveal(&self, beta: &Funding, clocks: &Clocks) -> bool {
+        let revealed = self.has_attempted(Step::RedeemBeta) || self.preimage.is_some();
+        let alpha_taken = matches!(&self.alpha, LegStatus::Redeemed(_, spend) if !spend.at.is_pending());
+        let alpha_back = matches!(self.alpha, LegStatus::Refunded(..)) || self.has_attempted(Step::RefundAlpha);
+        let stalled = self.is_long_after_t1(clocks);
+        revealed && clocks.beta.time < beta.refund_after && (alpha_taken || !alpha_back && !stalled)
+    }
+
+    /// Whether the participant may take alpha: the preimage is public, its own money is committed, and that money's refund is
+    /// not on its way. Once a refund has left, only a beta that is redeemed for good lets it, or alpha's deadline.
+    pub(crate) fn may_take_alpha(&self, clocks: &Clocks) -> bool {
+        let committed = self.has_attempted(Step::FundBeta) || self.beta.funding().is_some();
+        let deadline = self.contract.alpha_refund_after().minus(self.policy().alpha_redeem_margin);
+        let beta_kept = match &self.beta {
+            LegStatus::Redeemed(_, spend) => spend.at.is_final(&clocks.beta) || clocks.alpha.time >= deadline,
+            LegStatus::Unfunded | LegStatus::Funded(_) => false,
+            LegStatus::Refunded(..) => return false,
+        };
+        self.preimage.is_some() && committed && (beta_kept || !self.has_attempted(Step::RefundBeta))
+    }
+
+    /// Whether the participant may take beta back: T2 has passed and it neither takes alpha nor still can. From T2 on beta is
+    /// nobody else's, so it can wait until alpha's fate is known.
+    fn may_take_beta_back(&self, beta: &Funding, clocks: &Clocks) -> bool {
+        let alpha_open = self.preimage.is_some() && !self.has_attempted(Step::RefundBeta)
+            || self.has_attempted(Step::RedeemAlpha)
+            || matches!(self.alpha, LegStatus::Redeemed(..));
+        clocks.beta.time >= beta.refund_after && (!alpha_open || self.alpha_is_gone(clocks))
+    }
+
+    /// Whether alpha will never be the participant's: it went back for good, or is nowhere long after its timelock.
+    pub(crate) fn alpha_is_gone(&self, clocks: &Clocks) -> bool {
+        match &self.alpha {
+            LegStatus::Refunded(_, spend) => spend.at.is_final(&clocks.alpha),
+            LegStatus::Unfunded => self.is_long_after_t1(clocks),
+            LegStatus::Funded(_) | LegStatus::Redeemed(..) => false,
         }
     }
 
-    /// How the swap ended, once nothing that may still happen changes it.
-    pub(crate) fn ended(&self, clocks: &Clocks) -> Option<Outcome> {
-        match self.role {
-            Role::Initiator => self.initiator_ended(clocks),
-            Role::Participant => self.participant_ended(clocks),
-        }
-    }
-
-    fn initiator_ended(&self, clocks: &Clocks) -> Option<Outcome> {
-        let policy = self.policy();
-        let refund_after = self.contract.alpha_refund_after();
-        let alpha_closed = self.alpha.is_closed(&clocks.alpha);
-        let beta_closed = self.beta.is_closed(&clocks.beta);
-        match (&self.alpha, &self.beta) {
-            // Nothing is owed any more: alpha is the counterparty's, to take whenever it likes.
-            (alpha, LegStatus::Redeemed(..)) => {
-                let settled = alpha_closed || *alpha == LegStatus::Unfunded || clocks.alpha.time >= refund_after;
-                (beta_closed && settled).then_some(Outcome::Completed)
-            }
-            (LegStatus::Refunded(..), _) => alpha_closed.then_some(Outcome::Refunded),
-            (LegStatus::Redeemed(..), LegStatus::Refunded(..)) => (alpha_closed && beta_closed).then_some(Outcome::Lost),
-            (LegStatus::Unfunded, _) => {
-                let never_sent = !self.has_attempted(Step::FundAlpha) && (self.cancelled || self.alpha_is_overdue(clocks));
-                // A funding that left and was never seen is watched until long after its timelock.
-                (never_sent || clocks.alpha.time >= refund_after.plus(policy.alpha_window)).then_some(Outcome::Abandoned)
-            }
-            (LegStatus::Funded(_) | LegStatus::Redeemed(..), LegStatus::Unfunded | LegStatus::Funded(_))
-            | (LegStatus::Funded(_), LegStatus::Refunded(..)) => None,
-        }
-    }
-
-    fn participant_ended(&self, clocks: &Clocks) -> Option<Outcome> {
-        let policy = self.policy();
-        let alpha_closed = self.alpha.is_closed(&clocks.alpha);
-        let beta_closed = self.beta.is_closed(&clocks.beta);
-        match (&self.alpha, &self.beta) {
-            (LegStatus::Redeemed(..), _) => alpha_closed.then_some(Outcome::Completed),
-            (_, LegStatus::Refunded(..)) => beta_closed.then_some(Outcome::Refunded),
-            (LegStatus::Refunded(..), LegStatus::Redeemed(..)) => (alpha_closed && beta_closed).then_some(Outcome::Lost),
-            (alpha, LegStatus::Unfunded) => match self.beta_timelock() {
-                None => {
-                    let too_late = match alpha.funding() {
-                        None => clocks.now > self.contract.alpha_deep_by(),
-                        Some(funding) => clocks.alpha.time.plus(policy.alpha_left_when_beta_funded) > funding.refund_after,
-                    };
-                    (self.cancelled || too_late).then_some(Outcome::Abandoned)
-                }
-                // A funding that left and was never seen: its last block is long past.
-                Some(chosen) => (clocks.beta.time >= chosen.plus(policy.beta_window)).then_some(Outcome::Abandoned),
-            },
-            (LegStatus::Unfunded | LegStatus::Funded(_) | LegStatus::Refunded(..), LegStatus::Funded(_) | LegStatus::Redeemed(..)) => None,
-        }
-    }
-
-    /// The next moment at which the passing of time alone changes what this party may or must do, and on whose clock.
-    pub fn next_deadline(&self) -> Option<(Side, ChainTime)> {
-        let policy = self.policy();
-        match (self.outcome, self.role, &self.alpha, &self.beta) {
-            (Some(_), ..) => None,
-            (None, Role::Initiator, LegStatus::Funded(_), LegStatus::Funded(beta)) if !self.has_attempted(Step::RedeemBeta) => {
-                Some((Side::Beta, beta.refund_after.minus(policy.reveal_cutoff)))
-            }
-            (None, Role::Initiator, LegStatus::Funded(alpha), _) => Some((Side::Alpha, alpha.refund_after)),
-            (None, Role::Participant, LegStatus::Funded(alpha), _) if self.preimage.is_some() => {
-                Some((Side::Alpha, alpha.refund_after.minus(policy.alpha_redeem_margin)))
-            }
-            (None, Role::Participant, _, LegStatus::Funded(beta)) => Some((Side::Beta, beta.refund_after)),
-            (None, Role::Participant, LegStatus::Funded(alpha), LegStatus::Unfunded) => {
-                Some((Side::Alpha, alpha.refund_after.minus(policy.alpha_left_when_beta_funded)))
-            }
-            (None, Role::Initiator | Role::Participant, _, _) => None,
-        }
+    /// Whether so much time has passed since T1 that what has not happened on alpha is taken never to happen.
+    pub(crate) fn is_long_after_t1(&self, clocks: &Clocks) -> bool {
+        clocks.alpha.time >= self.contract.alpha_refund_after().plus(self.policy().alpha_window)
     }
 }
 

@@ -89,19 +89,20 @@ pub struct Action {
 /// An event that cannot be: the caller has a bug or a chain contradicts itself. Nothing changes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
-    /// A spend was reported of an HTLC that was not reported funded.
-    #[error("{0:?}: a spend without a funding")]
+    /// A refund was reported of an HTLC that was not reported funded. (A redeem is taken in: its preimage is worth more than
+    /// the order of reports.)
+    #[error("{0:?}: a refund without a funding")]
     SpendWithoutFunding(Side),
     /// The revealed preimage does not open the contract's hashlock.
     #[error("{0:?}: the preimage does not open the hashlock")]
     WrongPreimage(Side),
-    /// A step was attempted that the machine did not want.
+    /// A step was attempted that the machine did not want, or not with this timelock. It must not be sent.
     #[error("{0:?} was attempted but is not wanted")]
     NotWanted(Step),
     /// The swap can be cancelled no longer: this party's money may be committed already.
     #[error("this party's money may be committed already")]
     TooLateToCancel,
-    /// The swap has ended.
+    /// The swap has ended: nothing is attempted or cancelled any more.
     #[error("the swap has ended")]
     Ended,
 }

@@ -1,9 +1,9 @@
 //! A swap in plain words: where it stands, who must act, by when on which chain's clock, and what happens if nobody does.
 
-use crate::decide::Outcome;
 use crate::document::Role;
 use crate::event::Step;
 use crate::leg::{LegStatus, Side};
+use crate::outcome::{Deadline, Outcome};
 use crate::swap::Swap;
 use crate::time::{ChainTime, Clocks};
 use schemars::JsonSchema;
@@ -49,15 +49,6 @@ pub enum Actor {
     Nobody,
 }
 
-/// A deadline on one chain's own clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Deadline {
-    /// Whose clock: Bitcoin's median time past (alpha) or TF Chain's timestamp (beta).
-    pub clock: Side,
-    /// When.
-    pub at: ChainTime,
-}
-
 /// A swap in plain words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
@@ -88,6 +79,7 @@ impl Swap {
             (LegStatus::Refunded(..), _) | (_, LegStatus::Refunded(..)) => Phase::Refunding,
             (_, LegStatus::Redeemed(..)) | (LegStatus::Redeemed(..), _) => Phase::Revealed,
             (LegStatus::Unfunded | LegStatus::Funded(_), _) if refunding => Phase::Refunding,
+            _ if self.preimage.is_some() => Phase::Revealed,
             (LegStatus::Unfunded | LegStatus::Funded(_), LegStatus::Funded(_)) => Phase::BetaFunded,
             (LegStatus::Funded(alpha), LegStatus::Unfunded) => {
                 let deep = alpha.at.depth(&clocks.alpha) >= self.policy().depth_for(self.contract.alpha_amount());
@@ -111,7 +103,6 @@ impl Swap {
         let beta_due = t1.minus(policy.alpha_left_when_beta_funded);
         let cutoff = t2.map(|t2| t2.minus(policy.reveal_cutoff));
         let (who, what, by, otherwise) = match (phase, self.role) {
-            (Phase::Agreed, Role::Initiator) if self.cancelled => (Actor::Nobody, "The swap was cancelled.".into(), None, nothing()),
             (Phase::Agreed, Role::Initiator) => (
                 Actor::You,
                 format!("Your engine funds the Bitcoin HTLC with {sats} sats."),
@@ -146,13 +137,19 @@ impl Swap {
                 Actor::You,
                 "Your engine redeems the TF Chain HTLC once it is finalised; that shows the preimage.".into(),
                 cutoff.and_then(|at| on(Side::Beta, at)),
-                format!("Your {sats} sats come back after T1 = {}.", t1.0),
+                format!("Your {sats} sats come back after {t1} on Bitcoin's clock."),
             ),
             (Phase::BetaFunded, Role::Participant) => (
                 Actor::Counterparty,
                 "The counterparty redeems the TF Chain HTLC and so shows the preimage.".into(),
                 t2.and_then(|at| on(Side::Beta, at)),
                 format!("Your engine takes your {units} units back by itself after T2."),
+            ),
+            (Phase::Revealed, Role::Initiator) if !matches!(self.beta, LegStatus::Redeemed(..)) => (
+                Actor::You,
+                format!("The preimage is public. Your engine redeems the TF Chain HTLC of {units} units."),
+                t2.and_then(|at| on(Side::Beta, at)),
+                format!("Your {sats} sats come back after {t1} on Bitcoin's clock if the counterparty has not taken them."),
             ),
             (Phase::Revealed, Role::Initiator) => (
                 Actor::Chain,
@@ -168,13 +165,13 @@ impl Swap {
             ),
             (Phase::Refunding, Role::Initiator) => (
                 Actor::You,
-                format!("Your engine takes the {sats} sats back and repeats it until it is final."),
+                format!("From {t1} on Bitcoin's clock your engine takes the {sats} sats back, and repeats it until that is final."),
                 on(Side::Alpha, t1),
                 "The money stays in the HTLC; only your key can refund it.".into(),
             ),
             (Phase::Refunding, Role::Participant) => (
                 Actor::You,
-                format!("Your engine takes the {units} units back and repeats it until it is final."),
+                format!("After T2 your engine takes the {units} units back, and repeats it until that is final."),
                 t2.and_then(|at| on(Side::Beta, at)),
                 "The money stays in the HTLC; a refund can only go to your account, whoever submits it.".into(),
             ),
@@ -198,7 +195,7 @@ fn nothing() -> String {
 
 fn alpha_otherwise(role: Role, t1: ChainTime) -> String {
     match role {
-        Role::Initiator => format!("Your engine takes your Bitcoin back by itself after T1 = {}.", t1.0),
+        Role::Initiator => format!("Your engine takes your Bitcoin back by itself after {t1} on Bitcoin's clock."),
         Role::Participant => "The counterparty takes its Bitcoin back; no money of yours has moved.".into(),
     }
 }

@@ -77,7 +77,9 @@ pub struct Spend {
     pub at: Inclusion,
 }
 
-/// What an adapter saw of one leg.
+/// What an adapter saw of one leg. An adapter reports one HTLC of a leg at a time, the first it saw: a second one with the
+/// same terms is its funder's to refund. It reports another only after [`Sighting::FundingLost`], or when a replacement put
+/// it in the place of one that was in no block. Losses and spends speak of the HTLC reported last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sighting {
@@ -125,14 +127,27 @@ impl LegStatus {
         }
     }
 
+    /// The spend, if there is one.
+    pub fn spend(&self) -> Option<&Spend> {
+        match self {
+            LegStatus::Unfunded | LegStatus::Funded(_) => None,
+            LegStatus::Redeemed(_, spend) | LegStatus::Refunded(_, spend) => Some(spend),
+        }
+    }
+
     /// The status after a sighting. A sighting of what is known already changes nothing; a spend of an HTLC that was never
-    /// seen funded is [`None`]: adapters report the funding first.
+    /// seen funded is [`None`]: adapters report the funding first. A leg stays bound to the HTLC it saw in a block until that
+    /// one is lost: who could swap it for another would swap it for one that can still be taken back.
     #[must_use]
     pub fn after(&self, sighting: &Sighting) -> Option<LegStatus> {
         let funding = self.funding();
         match sighting {
             Sighting::Funded(new) => match self {
-                LegStatus::Unfunded | LegStatus::Funded(_) => Some(LegStatus::Funded(new.clone())),
+                LegStatus::Unfunded => Some(LegStatus::Funded(new.clone())),
+                LegStatus::Funded(old) | LegStatus::Redeemed(old, _) | LegStatus::Refunded(old, _) if old.htlc != new.htlc => {
+                    Some(if old.at.is_pending() { LegStatus::Funded(new.clone()) } else { self.clone() })
+                }
+                LegStatus::Funded(_) => Some(LegStatus::Funded(new.clone())),
                 LegStatus::Redeemed(_, spend) => Some(LegStatus::Redeemed(new.clone(), spend.clone())),
                 LegStatus::Refunded(_, spend) => Some(LegStatus::Refunded(new.clone(), spend.clone())),
             },

@@ -11,6 +11,7 @@ pub mod document;
 pub mod event;
 pub mod explain;
 pub mod leg;
+pub mod outcome;
 pub mod policy;
 pub mod port;
 pub mod swap;

@@ -120,6 +120,11 @@ impl Policy {
     pub const fn depth_for(&self, sats: Sats) -> Depth {
         if sats.0 >= self.large_swap.0 { self.alpha_depth_large } else { self.alpha_depth }
     }
+
+    /// What alpha's timelock has over beta's at the least: the time to redeem alpha after the last reveal.
+    pub const fn alpha_after_beta(&self) -> Span {
+        Span(self.alpha_left_when_beta_funded.0 - self.beta_window.0)
+    }
 }
 
 const fn check(p: &Policy) {

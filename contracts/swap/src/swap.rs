@@ -1,18 +1,19 @@
 //! The swap: two legs, a role, and what this party has done so far. It observes and remembers; `decide` says what to do.
 
 use crate::bytes::{Preimage, SwapId};
-use crate::decide::Outcome;
 use crate::document::{Contract, Role};
 use crate::event::{Event, Fact, Step, Violation};
 use crate::leg::{LegStatus, Side, Sighting};
+use crate::outcome::Outcome;
 use crate::policy::Policy;
-use crate::time::ChainTime;
+use crate::time::{ChainTime, Clocks};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// One swap, seen by one party.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Swap {
+    id: SwapId,
     pub(crate) contract: Contract,
     pub(crate) role: Role,
     pub(crate) alpha: LegStatus,
@@ -42,6 +43,7 @@ impl Swap {
     /// A swap nothing has happened to yet.
     pub fn new(contract: Contract, role: Role) -> Self {
         Self {
+            id: contract.id(),
             contract,
             role,
             alpha: LegStatus::Unfunded,
@@ -56,7 +58,7 @@ impl Swap {
     /// The swap as it was stored.
     pub fn restore(contract: Contract, snapshot: Snapshot) -> Self {
         let Snapshot { role, alpha, beta, attempted, preimage, cancelled, outcome } = snapshot;
-        Self { contract, role, alpha, beta, attempted, preimage, cancelled, outcome }
+        Self { id: contract.id(), contract, role, alpha, beta, attempted, preimage, cancelled, outcome }
     }
 
     /// What to store.
@@ -81,12 +83,12 @@ impl Swap {
     pub fn handle(&mut self, event: &Event) -> Result<bool, Violation> {
         let mut next = self.clone();
         match &event.fact {
-            _ if self.outcome.is_some() => return Ok(false),
+            Fact::Clock | Fact::Seen(..) if self.outcome.is_some() => return Ok(false),
+            Fact::Attempted(_) | Fact::Cancelled if self.outcome.is_some() => return Err(Violation::Ended),
             Fact::Clock => {}
             Fact::Seen(side, sighting) => next.see(*side, sighting)?,
             Fact::Attempted(action) => {
-                let wanted = self.wants(&event.clocks).ok_or(Violation::NotWanted(action.step))?;
-                if wanted.step != action.step {
+                if self.wants(&event.clocks) != Some(*action) {
                     return Err(Violation::NotWanted(action.step));
                 }
                 next.attempted.entry(action.step).or_insert(action.refund_after);
@@ -110,16 +112,23 @@ impl Swap {
             Side::Alpha => &mut self.alpha,
             Side::Beta => &mut self.beta,
         };
-        *leg = leg.after(sighting).ok_or(Violation::SpendWithoutFunding(side))?;
+        match (leg.after(sighting), sighting) {
+            (Some(status), _) => *leg = status,
+            // The preimage is public whatever has become of the funding.
+            (None, Sighting::Redeemed(..)) => {}
+            (None, Sighting::Funded(_) | Sighting::Refunded(_) | Sighting::FundingLost | Sighting::SpendLost) => {
+                return Err(Violation::SpendWithoutFunding(side));
+            }
+        }
         Ok(())
     }
 
     fn cancel(&mut self) -> Result<(), Violation> {
-        let funding = match self.role {
-            Role::Initiator => Step::FundAlpha,
-            Role::Participant => Step::FundBeta,
+        let (funding, own) = match self.role {
+            Role::Initiator => (Step::FundAlpha, &self.alpha),
+            Role::Participant => (Step::FundBeta, &self.beta),
         };
-        if self.has_attempted(funding) {
+        if self.has_attempted(funding) || *own != LegStatus::Unfunded {
             return Err(Violation::TooLateToCancel);
         }
         self.cancelled = true;
@@ -128,7 +137,24 @@ impl Swap {
 
     /// The contract's id.
     pub fn id(&self) -> SwapId {
-        self.contract.id()
+        self.id
+    }
+
+    /// Whether time alone has ended the swap: a [`Fact::Clock`] event would record an outcome.
+    pub fn has_ended(&self, clocks: &Clocks) -> bool {
+        self.outcome.is_none() && self.ended(clocks).is_some()
+    }
+
+    /// Where this party's own money is locked, and from when on it can be taken back.
+    pub fn own_refund(&self) -> Option<(Side, ChainTime)> {
+        let (side, leg) = match self.role {
+            Role::Initiator => (Side::Alpha, &self.alpha),
+            Role::Participant => (Side::Beta, &self.beta),
+        };
+        match leg {
+            LegStatus::Funded(funding) => Some((side, funding.refund_after)),
+            LegStatus::Unfunded | LegStatus::Redeemed(..) | LegStatus::Refunded(..) => None,
+        }
     }
 
     /// What both parties signed.

@@ -1,6 +1,7 @@
 //! Times and heights. Each chain has its own clock; the one place where the two are compared is [`latest_beta_timelock`].
 
 use crate::amount::decimal;
+use crate::leg::Side;
 use crate::policy::Policy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,28 @@ impl ChainTime {
     #[must_use]
     pub const fn minus(self, span: Span) -> Self {
         Self(self.0.saturating_sub(span.0))
+    }
+
+    /// How long after `earlier` it is; zero if it is before.
+    pub const fn since(self, earlier: ChainTime) -> Span {
+        Span(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// For people: `2026-03-23 14:05:09 UTC`.
+impl std::fmt::Display for ChainTime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (secs, days) = (self.secs() % 86_400, self.secs() / 86_400);
+        // Howard Hinnant's `civil_from_days`: eras of 400 years that begin on the first of March.
+        let shifted = days + 719_468;
+        let (era, of_era) = (shifted / 146_097, shifted % 146_097);
+        let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let shifted_month = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * shifted_month + 2) / 5 + 1;
+        let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+        let year = year_of_era + era * 400 + u64::from(month <= 2);
+        write!(f, "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", secs / 3600, secs / 60 % 60, secs % 60)
     }
 }
 
@@ -103,8 +126,36 @@ pub struct Clocks {
     pub now: UnixTime,
 }
 
+impl Clocks {
+    /// Where one of the chains stands.
+    pub const fn tip(&self, side: Side) -> &Tip {
+        match side {
+            Side::Alpha => &self.alpha,
+            Side::Beta => &self.beta,
+        }
+    }
+}
+
 /// The latest timelock beta may have under an alpha timelock. The two chains' clocks meet only here: Bitcoin's median time
 /// past may run up to two hours ahead of real time, which [`Policy::alpha_left_when_beta_funded`] allows for.
 pub const fn latest_beta_timelock(alpha_refund_after: ChainTime, policy: &Policy) -> ChainTime {
-    alpha_refund_after.minus(policy.alpha_left_when_beta_funded).plus(policy.beta_window)
+    alpha_refund_after.minus(policy.alpha_after_beta())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_for_people() {
+        for (secs, text) in [
+            (0, "1970-01-01 00:00:00 UTC"),
+            (951_782_399, "2000-02-28 23:59:59 UTC"),
+            (951_868_799, "2000-02-29 23:59:59 UTC"),
+            (1_774_274_709, "2026-03-23 14:05:09 UTC"),
+            (4_107_542_400, "2100-03-01 00:00:00 UTC"),
+        ] {
+            assert_eq!(ChainTime::from_secs(secs).to_string(), text);
+        }
+    }
 }

@@ -76,7 +76,9 @@ impl Document for Contract {
 
 impl Contract {
     /// The contract that follows from an offer and an order. `maker_key` and `hashlock` are the maker's own part: its Bitcoin
-    /// key, and its hashlock if it sells BTC. `alpha_now` is Bitcoin's median time past.
+    /// key, and its hashlock if it sells BTC. `alpha_now` is Bitcoin's median time past. T1 counts from the later of that and
+    /// this computer's clock: the median is usually an hour behind, and that hour would be missing from the time for alpha to
+    /// get deep, since beta's clock is not behind.
     pub fn draw_up(
         offer: &Offer,
         order: &Order,
@@ -91,7 +93,8 @@ impl Contract {
             Asset::Tft => (maker_key, order.alpha_key, offer.delegate, order.delegate),
             Asset::Btc => (order.alpha_key, maker_key, order.delegate, offer.delegate),
         };
-        let refund_after = ChainTime::from_secs(alpha_now.plus(rules.policy.alpha_window).secs());
+        let start = alpha_now.max(ChainTime::from_secs(rules.now.0));
+        let refund_after = ChainTime::from_secs(start.plus(rules.policy.alpha_window).secs());
         Ok(Self {
             network: rules.network,
             offer: offer.id(),
@@ -137,7 +140,8 @@ impl Contract {
             return Err(DocumentError::OutOfBounds { field: "countersign_by", reason });
         }
         expected.countersign_by = self.countersign_by;
-        if self.alpha.redeem_key == self.alpha.refund_key || self.maker_salt == self.taker_salt {
+        // Taproot keys are x-only: the first byte, the parity of y, makes no difference.
+        if self.alpha.redeem_key.0[1..] == self.alpha.refund_key.0[1..] || self.maker_salt == self.taker_salt {
             return Err(DocumentError::Mismatch { field: "alpha", reason: "each party has its own key and salt".into() });
         }
         if expected != *self {
@@ -151,7 +155,8 @@ impl Contract {
         SwapId(self.hash())
     }
 
-    /// The margins both engines go by.
+    /// The margins both engines go by. Of an unknown name, which [`SignedContract::verify`] and [`Contract::check`] refuse, the
+    /// margins for real money.
     pub fn policy(&self) -> &'static Policy {
         Policy::by_name(&self.policy).unwrap_or(&crate::policy::MAINNET)
     }
@@ -242,8 +247,11 @@ pub struct SignedContract {
 }
 
 impl SignedContract {
-    /// Checks both signatures.
+    /// Checks both signatures, and that the margins it goes by are known.
     pub fn verify(&self) -> Result<&Contract, DocumentError> {
+        if Policy::by_name(&self.document.policy).is_none() {
+            return Err(DocumentError::OutOfBounds { field: "policy", reason: "a table of margins this engine knows".into() });
+        }
         verify_party(&self.document, &self.document.maker, &self.maker)?;
         verify_party(&self.document, &self.document.taker, &self.taker)?;
         Ok(&self.document)

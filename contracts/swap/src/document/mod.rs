@@ -12,7 +12,7 @@ mod signature;
 pub use account::{Account, NotAnAccount};
 pub use contract::{Alpha, Beta, Contract, SignedContract, verify_party};
 pub use error::DocumentError;
-pub use offer::{Offer, Tags};
+pub use offer::{Offer, Sequence, Tags};
 pub use order::Order;
 pub use receipt::{Receipt, SignedReceipt};
 pub use signature::{Scheme, Signature};
@@ -134,9 +134,10 @@ pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T, DocumentError> {
     serde_json::from_str(json).map_err(|error| DocumentError::Malformed { reason: error.to_string() })
 }
 
-/// Refuses a text longer than `max` bytes or with control characters.
+/// Refuses a text longer than `max` bytes, or with characters that control a terminal or that reorder or hide text.
 pub(crate) fn check_text(field: &'static str, text: &str, max: usize) -> Result<(), DocumentError> {
-    if text.len() > max || text.chars().any(char::is_control) {
+    let misleading = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    if text.len() > max || text.chars().any(|c| c.is_control() || misleading(c)) {
         return Err(DocumentError::OutOfBounds { field, reason: format!("at most {max} bytes and no control characters") });
     }
     Ok(())

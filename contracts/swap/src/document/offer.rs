@@ -1,11 +1,12 @@
 //! The maker's offer.
 
 use super::{Account, Asset, Document, DocumentError, Network, Rules, Signed, check_text};
-use crate::amount::{Price, Sats, Units};
+use crate::amount::{Price, Sats, Units, decimal};
 use crate::bytes::OfferId;
 use crate::time::{Span, UnixTime};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
 /// Labels that say what is offered: category, subcategory, name, location, adjective. At most eight, 64 bytes each.
@@ -14,6 +15,12 @@ pub type Tags = BTreeMap<String, String>;
 const MAX_TAGS: usize = 8;
 const MAX_TAG_BYTES: usize = 64;
 const MAX_REACH_BYTES: usize = 256;
+
+/// A number that rises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(transparent)]
+pub struct Sequence(#[serde(with = "decimal")] #[schemars(with = "String")] pub u64);
 
 /// "I give this for that": signed by the owner's account.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,17 +45,42 @@ pub struct Offer {
     pub lot: Units,
     /// How long the maker waits for other orders after the first.
     pub waiting_period: Span,
-    /// Rises with every renewal or change; of two offers of one owner with the same salt the higher holds.
-    pub sequence: UnixTime,
+    /// Rises with every offer of this owner: milliseconds since 1970 when it was made. An offer whose sequence is not above
+    /// the newest one taken is a replay.
+    pub sequence: Sequence,
     /// When the offer ends, unless renewed.
     pub expires_at: UnixTime,
     /// The table of margins by which the contract is made.
     pub policy: String,
     /// Labels for discovery.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tags_once")]
     pub tags: Tags,
     /// Where the maker takes orders: an `http(s)` address.
     pub reach: String,
+}
+
+/// Reads labels, each at most once: a map would silently keep the last.
+fn tags_once<'de, D: Deserializer<'de>>(d: D) -> Result<Tags, D::Error> {
+    struct Once;
+    impl<'de> Visitor<'de> for Once {
+        type Value = Tags;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object of strings")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tags, A::Error> {
+            let mut tags = Tags::new();
+            while let Some((key, value)) = map.next_entry::<String, String>()? {
+                if tags.contains_key(&key) {
+                    return Err(A::Error::custom(format!("duplicate tag `{key}`")));
+                }
+                tags.insert(key, value);
+            }
+            Ok(tags)
+        }
+    }
+    d.deserialize_map(Once)
 }
 
 impl Document for Offer {
@@ -78,13 +110,13 @@ impl Offer {
             return out("lot", "0 < min <= lot <= max".into());
         }
         if self.cost(self.min).is_none() || self.cost(self.max).is_none() {
-            return out("price", "a fraction of two whole numbers above zero whose cost fits 64 bits".into());
+            return out("price", "a fraction of two whole numbers above zero whose cost is at most 21 million bitcoin".into());
         }
         let (least, most) = rules.policy.waiting_period;
         if self.waiting_period < least || self.waiting_period > most {
             return out("waiting_period", format!("{} to {} ms", least.0, most.0));
         }
-        if self.sequence > rules.now.plus(rules.policy.clock_skew) {
+        if self.sequence.0 > rules.now.plus(rules.policy.clock_skew).0.saturating_add(1).saturating_mul(1000) {
             return out("sequence", "the time of signing, not in the future".into());
         }
         if self.tags.len() > MAX_TAGS {
@@ -94,6 +126,9 @@ impl Offer {
             check_text("tags", key, MAX_TAG_BYTES)?;
             check_text("tags", value, MAX_TAG_BYTES)
         })?;
+        if !self.reach.starts_with("http://") && !self.reach.starts_with("https://") {
+            return out("reach", "an address that begins with http:// or https://".into());
+        }
         check_text("reach", &self.reach, MAX_REACH_BYTES)
     }
 }

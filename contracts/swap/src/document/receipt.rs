@@ -1,11 +1,14 @@
 //! The receipt both parties sign when a swap has ended.
 
-use super::{Account, Document, DocumentError, Network, Signature};
+use super::{Account, Contract, Document, DocumentError, Network, Signature, check_text};
 use crate::bytes::SwapId;
-use crate::decide::Outcome;
 use crate::leg::TxRef;
+use crate::outcome::Outcome;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// Longest name of a transaction.
+const MAX_TX_BYTES: usize = 128;
 
 /// How a swap ended, with the transactions that anybody can look up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,8 +43,17 @@ pub struct SignedReceipt {
 }
 
 impl SignedReceipt {
-    /// Checks the signature.
-    pub fn verify(&self) -> Result<&Receipt, DocumentError> {
+    /// Checks that one of the contract's parties says this of this contract, and the signature.
+    pub fn verify(&self, contract: &Contract) -> Result<&Receipt, DocumentError> {
+        let mismatch = |field, reason: String| Err(DocumentError::Mismatch { field, reason });
+        if self.document.network != contract.network || self.document.contract != contract.id() {
+            return mismatch("contract", format!("the contract is {}", contract.id()));
+        }
+        if contract.role_of(&self.signer).is_none() {
+            return mismatch("signer", format!("{} or {}", contract.maker, contract.taker));
+        }
+        check_text("alpha", &self.document.alpha.0, MAX_TX_BYTES)?;
+        check_text("beta", &self.document.beta.0, MAX_TX_BYTES)?;
         if self.signature.verifies(&self.signer, &self.document.signing_bytes()) {
             Ok(&self.document)
         } else {

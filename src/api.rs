@@ -1,0 +1,479 @@
+//! The words of the API: parameters, answers and errors. JSON-RPC, the command line and every later bus speak these.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use swap_contract::amount::{Price, Sats, Units};
+use swap_contract::bytes::{OfferId, OrderId, SwapId};
+use swap_contract::decide::Outcome;
+use swap_contract::document::{Account, Asset, Contract, Network, Offer, Order, Role, Signature, Signed, Tags};
+use swap_contract::event::{Event, Step};
+use swap_contract::explain::{Explanation, Phase};
+use swap_contract::leg::{HtlcRef, Side, TxRef};
+use swap_contract::time::{ChainTime, Span, UnixTime};
+
+/// Rows in one page of a list, at most.
+pub const MAX_PAGE: u32 = 100;
+
+/// What the owner wants to offer; the engine fills in the rest of the document.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OfferTerms {
+    /// What the maker gives.
+    pub gives: Asset,
+    /// Satoshis for TFT units, exactly.
+    pub price: Price,
+    /// Least amount of one order, in TFT units. Default: the least that both exits allow.
+    pub min: Option<Units>,
+    /// All that is offered, in TFT units.
+    pub max: Units,
+    /// Largest amount of one swap, in TFT units. Default: `max`.
+    pub lot: Option<Units>,
+    /// How long to wait for other orders after the first. Default: the policy's least.
+    pub waiting_period: Option<Span>,
+    /// Lifetime of the offer. Default: the policy's longest.
+    pub lifetime: Option<Span>,
+    /// Labels for discovery.
+    #[serde(default)]
+    pub tags: Tags,
+}
+
+/// A new offer: signed elsewhere by one of the engine's owners, or terms that the engine signs with its own key.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OfferSubmit {
+    /// An offer signed by an owner in the engine's config.
+    Signed(Signed<Offer>),
+    /// Terms for the engine to sign.
+    Terms(OfferTerms),
+}
+
+/// What an offer would lead to.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct OfferPreview {
+    /// The unsigned document, ready for a wallet to sign.
+    pub draft: Offer,
+    /// The bytes to sign, in hexadecimal.
+    pub signing_bytes: String,
+    /// What one full lot gives and gets.
+    pub lot: AmountPair,
+    /// What everything offered gives and gets.
+    pub all: AmountPair,
+    /// Fees of this party's transactions, at the current estimates.
+    pub fees: Vec<StepCost>,
+    /// Free balance of what the maker gives, in its base unit.
+    #[serde(with = "swap_contract::amount::decimal")]
+    #[schemars(with = "String")]
+    pub free_balance: u64,
+    /// Whether the free balance covers everything offered and its fees.
+    pub covered: bool,
+    /// Whether redeem and refund of the least order stay economic at 50 sat/vB.
+    pub economic_under_stress: bool,
+    /// The least amount that does, in satoshis.
+    pub min_sats: Sats,
+    /// The deadlines of a swap that is agreed on now.
+    pub deadlines: Deadlines,
+}
+
+/// Both sides of a trade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AmountPair {
+    /// Bitcoin.
+    pub sats: Sats,
+    /// TFT.
+    pub units: Units,
+}
+
+/// What a step costs.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct StepCost {
+    /// The step.
+    pub step: Step,
+    /// Fee at the current estimate, in the chain's base unit.
+    #[serde(with = "swap_contract::amount::decimal")]
+    #[schemars(with = "String")]
+    pub fee: u64,
+    /// Virtual bytes on Bitcoin, weight on TF Chain.
+    #[serde(with = "swap_contract::amount::decimal")]
+    #[schemars(with = "String")]
+    pub size: u64,
+}
+
+/// The deadlines of a swap, each on its chain's own clock.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Deadlines {
+    /// T1 on Bitcoin's median time past.
+    pub alpha_refund_after: ChainTime,
+    /// The latest T2 on TF Chain's clock.
+    pub beta_latest_refund_after: ChainTime,
+    /// How long before T2 the preimage is shown at the latest.
+    pub reveal_cutoff: Span,
+    /// Confirmations on Bitcoin before beta is funded.
+    pub alpha_depth: u64,
+}
+
+/// Whether an offer can be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OfferState {
+    /// It can be taken.
+    Open,
+    /// Everything offered is sold or reserved.
+    Filled,
+    /// The owner took it back.
+    Cancelled,
+    /// Its time is over.
+    Expired,
+}
+
+/// An offer of this engine.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct OfferView {
+    /// Its id.
+    pub id: OfferId,
+    /// Whether it can be taken.
+    pub state: OfferState,
+    /// What is left of it, in TFT units.
+    pub remaining: Units,
+    /// The document and its signature.
+    pub signed: Signed<Offer>,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Page<T> {
+    /// The rows, newest first.
+    pub items: Vec<T>,
+    /// Pass it as `after` for the next page.
+    pub next: Option<String>,
+}
+
+/// Which page of a list.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListQuery {
+    /// `next` of the page before.
+    pub after: Option<String>,
+    /// Rows at most; 100 and no more.
+    pub limit: Option<u32>,
+    /// Leave out what has ended.
+    #[serde(default)]
+    pub open_only: bool,
+}
+
+/// Parameters of a method about one offer.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ById<I> {
+    /// The id.
+    pub id: I,
+}
+
+/// Take a maker's offer.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OrderSubmit {
+    /// Where the maker takes orders.
+    pub reach: String,
+    /// The offer.
+    pub offer: OfferId,
+    /// TFT units to swap.
+    pub amount: Units,
+    /// The offer's price unless said otherwise; may only be better for the maker.
+    pub price: Option<Price>,
+}
+
+/// Who placed an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// This engine, with a maker.
+    Placed,
+    /// A taker, with this engine.
+    Received,
+}
+
+/// Where an order stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderState {
+    /// The maker waits for other orders, or has not answered.
+    Waiting,
+    /// The maker signed a contract; the taker has not countersigned.
+    Offered,
+    /// Both signed: the swap runs.
+    Agreed,
+    /// The maker said no.
+    Refused,
+    /// Its time is over.
+    Expired,
+    /// The taker took it back.
+    Cancelled,
+}
+
+/// An order, placed or received.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct OrderView {
+    /// Its id.
+    pub id: OrderId,
+    /// Who placed it.
+    pub direction: Direction,
+    /// Where it stands.
+    pub state: OrderState,
+    /// Why it was refused.
+    pub reason: Option<String>,
+    /// The offer.
+    pub offer: OfferId,
+    /// What it trades.
+    pub amount: AmountPair,
+    /// The swap it led to.
+    pub swap: Option<SwapId>,
+}
+
+/// A maker's answer to a taker who asks after its order.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct OrderAnswer {
+    /// Where it stands.
+    pub state: OrderState,
+    /// Why it was refused.
+    pub reason: Option<String>,
+    /// The contract with the maker's signature.
+    pub contract: Option<Signed<Contract>>,
+}
+
+/// The taker's signature under a contract.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Countersign {
+    /// The order.
+    pub order: OrderId,
+    /// The contract.
+    pub contract: SwapId,
+    /// The taker's delegate's signature.
+    pub signature: Signature,
+}
+
+/// The word of one leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LegWord {
+    /// No HTLC yet.
+    Unfunded,
+    /// The HTLC holds the money.
+    Funded,
+    /// Taken with the preimage.
+    Redeemed,
+    /// Taken back.
+    Refunded,
+}
+
+/// One leg of a swap.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LegView {
+    /// Which.
+    pub side: Side,
+    /// Amount in the chain's base unit.
+    #[serde(with = "swap_contract::amount::decimal")]
+    #[schemars(with = "String")]
+    pub amount: u64,
+    /// Where it stands.
+    pub status: LegWord,
+    /// The HTLC.
+    pub htlc: Option<HtlcRef>,
+    /// The timelock: the contract's T1, or T2 once beta is funded.
+    pub refund_after: Option<ChainTime>,
+    /// The funding transaction.
+    pub funding: Option<TxView>,
+    /// The redeem or refund.
+    pub spending: Option<TxView>,
+}
+
+/// A transaction.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct TxView {
+    /// Its name on the chain.
+    pub id: TxRef,
+    /// The block it is in.
+    pub height: Option<u64>,
+    /// Blocks on top of it, its own included.
+    pub depth: u64,
+    /// Whether the chain will not take it back.
+    pub is_final: bool,
+    /// What this engine's attempt paid, in the base unit, if it is this engine's.
+    pub fee: Option<String>,
+    /// Its size, if it is this engine's.
+    pub size: Option<u64>,
+}
+
+/// A swap.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SwapView {
+    /// Its id: the contract's.
+    pub id: SwapId,
+    /// This engine's part.
+    pub role: Role,
+    /// Whether this engine made the offer.
+    pub maker: bool,
+    /// The counterparty's delegate.
+    pub counterparty: Account,
+    /// Where it stands.
+    pub phase: Phase,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// Bitcoin.
+    pub alpha: LegView,
+    /// TF Chain.
+    pub beta: LegView,
+    /// Steps this engine has tried, with the last error of those that did not get through.
+    pub steps: Vec<StepView>,
+    /// When the contract was signed.
+    pub created_at: UnixTime,
+}
+
+/// A step this engine has tried.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct StepView {
+    /// The step.
+    pub step: Step,
+    /// The transaction, if its name is known.
+    pub tx: TxRef,
+    /// How often it was sent.
+    pub tries: u32,
+    /// Why the last try failed.
+    pub last_error: Option<String>,
+}
+
+/// One entry of a swap's history.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct HistoryEntry {
+    /// Counts from 1.
+    pub seq: u64,
+    /// This computer's clock.
+    pub at: UnixTime,
+    /// What happened, with the clocks it was judged by.
+    #[schemars(with = "serde_json::Value")]
+    pub event: Event,
+}
+
+/// A swap explained.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SwapExplanation {
+    /// In plain words.
+    #[serde(flatten)]
+    pub explanation: Explanation,
+    /// This party's refund, signed and ready for anybody to send.
+    pub refund: Option<RefundTx>,
+}
+
+/// A refund that can be sent without this engine.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct RefundTx {
+    /// The chain.
+    pub side: Side,
+    /// The raw signed transaction in hexadecimal.
+    pub raw: String,
+    /// From when on its chain takes it.
+    pub valid_from: ChainTime,
+}
+
+/// Money on one chain, in its base unit.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct BalanceView {
+    /// In final or own transactions.
+    #[serde(with = "swap_contract::amount::decimal")]
+    #[schemars(with = "String")]
+    pub confirmed: u64,
+    /// On its way in.
+    #[serde(with = "swap_contract::amount::decimal")]
+    #[schemars(with = "String")]
+    pub pending: u64,
+    /// Promised in contracts and orders, and not yet sent.
+    #[serde(with = "swap_contract::amount::decimal")]
+    #[schemars(with = "String")]
+    pub reserved: u64,
+    /// What a new swap may use: confirmed less reserved.
+    #[serde(with = "swap_contract::amount::decimal")]
+    #[schemars(with = "String")]
+    pub free: u64,
+}
+
+/// Money on both chains.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Balances {
+    /// Satoshis.
+    pub bitcoin: BalanceView,
+    /// TFT units.
+    pub tfchain: BalanceView,
+}
+
+/// Where the engine is paid.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Addresses {
+    /// A fresh Bitcoin address.
+    pub bitcoin: String,
+    /// The engine's TF Chain account.
+    pub tfchain: String,
+}
+
+/// Watch-only descriptors of the engine's Bitcoin wallet (BIP-380).
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Descriptors {
+    /// Receiving and change.
+    pub bitcoin: Vec<String>,
+}
+
+/// A chain as the engine sees it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ChainStatus {
+    /// Which.
+    pub side: Side,
+    /// Whether the node answers.
+    pub connected: bool,
+    /// Newest block.
+    pub height: Option<u64>,
+    /// Newest final block.
+    pub final_height: Option<u64>,
+    /// The chain's own clock.
+    pub time: Option<ChainTime>,
+    /// Whether it is fit for new commitments. Exits go on in any case.
+    pub healthy: bool,
+}
+
+/// The engine as a whole.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct NodeStatus {
+    /// The engine's version.
+    pub version: String,
+    /// Both networks.
+    pub network: Network,
+    /// The table of margins.
+    pub policy: String,
+    /// The engine's account, which documents name as the delegate.
+    pub account: Account,
+    /// Where counterparties reach it.
+    pub reach: String,
+    /// Both chains.
+    pub chains: Vec<ChainStatus>,
+    /// Swaps that have not ended.
+    pub open_swaps: u64,
+}
+
+/// What an engine tells anybody.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Hello {
+    /// The engine's version.
+    pub version: String,
+    /// Both networks.
+    pub network: Network,
+    /// The engine's account.
+    pub account: Account,
+    /// This computer's clock, so that skew can be told from expiry.
+    pub now: UnixTime,
+}
+
+/// An order as it travels to the maker.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlaceOrder {
+    /// The signed order.
+    pub signed: Signed<Order>,
+}

@@ -1,0 +1,405 @@
+//! The driver: one task that owns every open swap. Events come in, are stored, and only then acted on.
+
+use super::effect::{self, Effect, Prepared};
+use super::{Chains, now};
+use crate::api::StepView;
+use crate::error::ApiError;
+use crate::store::{NewSwap, OutboxRow, Store, StoreError, StoredSwap};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use swap_contract::bytes::SwapId;
+use swap_contract::event::{Action, Event, Fact, Step, Violation};
+use swap_contract::leg::Side;
+use swap_contract::port::{ChainUpdate, LegTerms};
+use swap_contract::swap::Swap;
+use swap_contract::time::{Clocks, Tip};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::{debug, error, info, warn};
+
+/// The next try after a step was sent and has not shown up.
+const RESEND_AFTER: Duration = Duration::from_secs(10);
+/// The first and the longest wait after a failure.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// Between two tries to write when the database cannot be written.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// What the engine asks of the driver.
+pub(super) enum Command {
+    /// Take on a swap. Answered when it is stored.
+    Begin(Box<NewSwap>, oneshot::Sender<Result<(), StoreError>>),
+    /// Try the refund now, or cancel what is not committed.
+    Refund(SwapId, oneshot::Sender<Result<(), ApiError>>),
+}
+
+/// Newest known position of both chains, for everybody who reads.
+pub(super) type Tips = (Option<Tip>, Option<Tip>);
+
+/// What was tried for each swap since the engine started. For people to read; the machine never looks at it.
+pub(super) type Tries = Arc<Mutex<BTreeMap<SwapId, BTreeMap<Step, StepView>>>>;
+
+struct Live {
+    swap: Swap,
+    seq: u64,
+    outbox: BTreeMap<Step, OutboxRow>,
+    /// A step is being prepared or sent. One at a time per swap.
+    busy: bool,
+    retry_at: Instant,
+    delay: Duration,
+}
+
+pub(super) struct Driver {
+    pub(super) store: Store,
+    pub(super) chains: Chains,
+    pub(super) keys: Arc<super::keys::Keys>,
+    pub(super) tips: watch::Sender<Tips>,
+    pub(super) changed: broadcast::Sender<SwapId>,
+    pub(super) tries: Tries,
+    live: BTreeMap<SwapId, Live>,
+    effects: JoinSet<(SwapId, Effect)>,
+}
+
+impl Driver {
+    pub(super) fn new(
+        store: Store,
+        chains: Chains,
+        keys: Arc<super::keys::Keys>,
+        tips: watch::Sender<Tips>,
+        changed: broadcast::Sender<SwapId>,
+        tries: Tries,
+    ) -> Self {
+        Self { store, chains, keys, tips, changed, tries, live: BTreeMap::new(), effects: JoinSet::new() }
+    }
+
+    /// Loads every open swap, starts watching both chains, and runs until the command channel closes.
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) -> Result<(), StoreError> {
+        for stored in self.store.open_swaps().await? {
+            info!(swap_id = %stored.swap.id(), seq = stored.seq, "going on with a swap");
+            self.adopt(stored);
+        }
+        let mut alpha = self.follow(Side::Alpha).await?;
+        let mut beta = self.follow(Side::Beta).await?;
+        let mut tick = tokio::time::interval(Duration::from_millis(500));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                biased;
+                update = alpha.next() => self.on_update(Side::Alpha, update).await,
+                update = beta.next() => self.on_update(Side::Beta, update).await,
+                Some(done) = self.effects.join_next(), if !self.effects.is_empty() => match done {
+                    Ok((id, effect)) => self.on_effect(id, effect).await,
+                    Err(failure) => error!(%failure, "a step's task failed; the swap is tried again after a restart"),
+                },
+                command = commands.recv() => match command {
+                    Some(command) => self.on_command(command).await,
+                    None => return Ok(()),
+                },
+                _ = tick.tick() => self.drive_all(),
+            }
+        }
+    }
+
+    async fn follow(&self, side: Side) -> Result<BoxStream<'static, ChainUpdate>, StoreError> {
+        let from = if self.live.is_empty() { None } else { self.store.cursor(side).await? };
+        Ok(self.chains.of(side).watch(from))
+    }
+
+    fn adopt(&mut self, stored: StoredSwap) {
+        let StoredSwap { swap, seq, outbox, .. } = stored;
+        self.chains.alpha.track(LegTerms::Alpha(swap.contract().alpha_terms()));
+        self.chains.beta.track(LegTerms::Beta(swap.contract().beta_terms()));
+        let outbox = outbox.into_iter().map(|row| (row.step, row)).collect();
+        self.live.insert(swap.id(), Live { swap, seq, outbox, busy: false, retry_at: Instant::now(), delay: RETRY.0 });
+    }
+
+    fn clocks(&self) -> Option<Clocks> {
+        let (alpha, beta) = *self.tips.borrow();
+        Some(Clocks { alpha: alpha?, beta: beta?, now: now() })
+    }
+
+    async fn on_update(&mut self, side: Side, update: Option<ChainUpdate>) {
+        match update {
+            Some(ChainUpdate::Tip(tip)) => {
+                self.tips.send_modify(|tips| match side {
+                    Side::Alpha => tips.0 = Some(tip),
+                    Side::Beta => tips.1 = Some(tip),
+                });
+                self.sweep().await;
+            }
+            Some(ChainUpdate::Leg { swap, sighting }) => {
+                // A chain may show something before the other chain has been heard of at all.
+                while self.clocks().is_none() {
+                    match self.chains.tips().await {
+                        Ok(tips) => {
+                            self.tips.send_replace((Some(tips.0), Some(tips.1)));
+                        }
+                        Err(failure) => {
+                            warn!(%failure, "waiting for both chains");
+                            tokio::time::sleep(STORE_RETRY).await;
+                        }
+                    }
+                }
+                if self.record(&swap, Fact::Seen(side, sighting), None).await {
+                    self.drive(&swap);
+                }
+            }
+            None => error!(?side, "the chain's stream ended; restart the engine"),
+        }
+    }
+
+    /// Lets time pass for every swap: cheap for those to which nothing happens.
+    async fn sweep(&mut self) {
+        let Some(clocks) = self.clocks() else { return };
+        let due: Vec<SwapId> = self.live.iter().filter(|(_, live)| live.swap.has_ended(&clocks)).map(|(id, _)| *id).collect();
+        for id in due {
+            self.record(&id, Fact::Clock, None).await;
+        }
+        self.drive_all();
+    }
+
+    /// Feeds one fact to a swap and stores it with its consequences. Returns whether anything changed. While the database
+    /// cannot be written nothing else happens: there is nothing an engine may do without it.
+    async fn record(&mut self, id: &SwapId, fact: Fact, outbox: Option<&OutboxRow>) -> bool {
+        let Some(clocks) = self.clocks() else { return false };
+        let (alpha, beta) = (clocks.alpha.final_height, clocks.beta.final_height);
+        let event = Event { clocks, fact };
+        let Some(live) = self.live.get_mut(id) else { return false };
+        let mut next = live.swap.clone();
+        match next.handle(&event) {
+            Ok(true) => {}
+            Ok(false) => return false,
+            Err(violation) => {
+                error!(swap_id = %id, %violation, "refused an event");
+                return false;
+            }
+        }
+        let cursor = match event.fact {
+            Fact::Seen(Side::Beta, _) => (Side::Beta, Some(beta)),
+            Fact::Seen(Side::Alpha, _) | Fact::Clock | Fact::Attempted(_) | Fact::Cancelled => (Side::Alpha, Some(alpha)),
+        };
+        loop {
+            match self.store.commit(&next, live.seq, &event, outbox, cursor).await {
+                Ok(seq) => {
+                    live.seq = seq;
+                    break;
+                }
+                Err(StoreError::Exists { what }) if outbox.is_some() => {
+                    warn!(swap_id = %id, what, "another transaction spends the same coin; choosing others");
+                    return false;
+                }
+                Err(failure) => {
+                    error!(swap_id = %id, %failure, "cannot write the database; trying again");
+                    tokio::time::sleep(STORE_RETRY).await;
+                }
+            }
+        }
+        debug!(swap_id = %id, seq = live.seq, fact = ?event.fact, "stored");
+        let before = live.swap.phase(&event.clocks);
+        live.swap = next;
+        if let Some(row) = outbox {
+            live.outbox.insert(row.step, row.clone());
+        }
+        let phase = live.swap.phase(&event.clocks);
+        if phase != before {
+            info!(swap_id = %id, role = ?live.swap.role(), ?phase, "swap moved on");
+        }
+        if live.swap.outcome().is_some() {
+            self.forget(id);
+        }
+        // Nobody may be listening.
+        if self.changed.send(*id).is_err() {
+            debug!(swap_id = %id, "no subscriber");
+        }
+        true
+    }
+
+    fn forget(&mut self, id: &SwapId) {
+        self.live.remove(id);
+        self.chains.alpha.untrack(id);
+        self.chains.beta.untrack(id);
+    }
+
+    fn drive_all(&mut self) {
+        let ids: Vec<SwapId> = self.live.iter().filter(|(_, live)| !live.busy).map(|(id, _)| *id).collect();
+        for id in ids {
+            self.drive(&id);
+        }
+    }
+
+    /// Starts what a swap wants next, if it is time for it.
+    fn drive(&mut self, id: &SwapId) {
+        let Some(clocks) = self.clocks() else { return };
+        let Some(live) = self.live.get_mut(id) else { return };
+        if live.busy || Instant::now() < live.retry_at {
+            return;
+        }
+        let Some(action) = live.swap.wants(&clocks) else { return };
+        let Some(job) = effect::job(&live.swap, action, &clocks, live.outbox.get(&action.step), &self.keys) else { return };
+        live.busy = true;
+        let reserved = self.reserved();
+        let chain = self.chains.of(action.step.side());
+        let id = *id;
+        self.effects.spawn(async move { (id, effect::run(chain, job, reserved).await) });
+    }
+
+    fn reserved(&self) -> Vec<String> {
+        self.live.values().flat_map(|live| live.outbox.values()).flat_map(|row| row.inputs.iter().cloned()).collect()
+    }
+
+    async fn on_effect(&mut self, id: SwapId, effect: Effect) {
+        match effect {
+            Effect::Prepared(prepared) => self.on_prepared(id, prepared).await,
+            Effect::Sent { step, tx } => {
+                info!(swap_id = %id, ?step, tx = tx.0, "sent");
+                self.note(id, step, |view| {
+                    view.tx = tx;
+                    view.tries += 1;
+                    view.last_error = None;
+                });
+                self.free(&id, |live| {
+                    live.delay = RETRY.0;
+                    live.retry_at = Instant::now() + RESEND_AFTER;
+                });
+            }
+            Effect::Failed { step, failure } => {
+                warn!(swap_id = %id, ?step, %failure, "not through yet");
+                self.note(id, step, |view| {
+                    view.tries += 1;
+                    view.last_error = Some(failure.to_string());
+                });
+                self.free(&id, |live| {
+                    live.retry_at = Instant::now() + live.delay;
+                    live.delay = (live.delay * 2).min(RETRY.1);
+                });
+            }
+        }
+    }
+
+    /// A transaction is signed. It is stored before it leaves; if it is not wanted any more it never does.
+    async fn on_prepared(&mut self, id: SwapId, prepared: Prepared) {
+        let Prepared { action, tx, fee_rate } = prepared;
+        let row = OutboxRow {
+            step: action.step,
+            tx: tx.id.clone(),
+            bytes: if tx.durable { tx.bytes.clone() } else { Vec::new() },
+            fee: tx.fee,
+            size: tx.size,
+            fee_rate: fee_rate.0,
+            inputs: if action.step == Step::FundAlpha { tx.inputs.clone() } else { Vec::new() },
+        };
+        let Some(live) = self.live.get(&id) else { return };
+        let stored = if live.swap.has_attempted(action.step) {
+            self.replace(&id, action, &row, tx.durable).await
+        } else {
+            self.record(&id, Fact::Attempted(action), Some(&row)).await
+        };
+        if !stored {
+            self.free(&id, |live| live.retry_at = Instant::now() + RETRY.0);
+            return;
+        }
+        let chain = self.chains.of(action.step.side());
+        self.effects.spawn(async move { (id, effect::send(chain, action.step, tx).await) });
+    }
+
+    async fn replace(&mut self, id: &SwapId, action: Action, row: &OutboxRow, durable: bool) -> bool {
+        let wanted = self.clocks().and_then(|clocks| self.live.get(id)?.swap.wants(&clocks));
+        if wanted.is_none_or(|wanted| wanted.step != action.step) {
+            return false;
+        }
+        if durable && let Err(failure) = self.store.replace_outbox(id, row, now()).await {
+            error!(swap_id = %id, %failure, "cannot write the database; trying again");
+            return false;
+        }
+        if let Some(live) = self.live.get_mut(id) {
+            live.outbox.insert(row.step, row.clone());
+        }
+        true
+    }
+
+    fn free(&mut self, id: &SwapId, change: impl FnOnce(&mut Live)) {
+        if let Some(live) = self.live.get_mut(id) {
+            live.busy = false;
+            change(live);
+        }
+    }
+
+    fn note(&self, id: SwapId, step: Step, change: impl FnOnce(&mut StepView)) {
+        let tx = self.live.get(&id).and_then(|live| live.outbox.get(&step)).map(|row| row.tx.clone());
+        let mut tries = self.tries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let view = tries.entry(id).or_default().entry(step).or_insert_with(|| StepView {
+            step,
+            tx: tx.unwrap_or_else(|| swap_contract::leg::TxRef(String::new())),
+            tries: 0,
+            last_error: None,
+        });
+        change(view);
+    }
+
+    async fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Begin(new, reply) => {
+                let result = self.begin(*new).await;
+                answer(reply, result);
+            }
+            Command::Refund(id, reply) => {
+                let result = self.refund(&id).await;
+                answer(reply, result);
+            }
+        }
+    }
+
+    async fn begin(&mut self, new: NewSwap) -> Result<(), StoreError> {
+        let id = new.swap.id();
+        // Watch first: nothing that happens from here on is missed.
+        self.chains.alpha.track(LegTerms::Alpha(new.swap.contract().alpha_terms()));
+        self.chains.beta.track(LegTerms::Beta(new.swap.contract().beta_terms()));
+        if let Err(failure) = self.store.begin_swap(&new).await {
+            if !self.live.contains_key(&id) {
+                self.chains.alpha.untrack(&id);
+                self.chains.beta.untrack(&id);
+            }
+            return Err(failure);
+        }
+        info!(swap_id = %id, role = ?new.swap.role(), "swap begins");
+        self.adopt(StoredSwap { swap: new.swap, seq: 0, created_at: new.now, outbox: Vec::new() });
+        self.drive(&id);
+        Ok(())
+    }
+
+    /// The owner's wish to get out: cancel what is not committed, or try the refund at once.
+    async fn refund(&mut self, id: &SwapId) -> Result<(), ApiError> {
+        let clocks = self.clocks().ok_or(ApiError::WrongState { reason: "the chains are not in sight yet".into() })?;
+        let live = self.live.get_mut(id).ok_or(ApiError::WrongState { reason: "the swap has ended".into() })?;
+        let mut trial = live.swap.clone();
+        match trial.handle(&Event { clocks, fact: Fact::Cancelled }) {
+            Ok(_) => {
+                self.record(id, Fact::Cancelled, None).await;
+                return Ok(());
+            }
+            Err(Violation::TooLateToCancel) => {}
+            Err(violation) => return Err(ApiError::WrongState { reason: violation.to_string() }),
+        }
+        let wanted = live.swap.wants(&clocks).map(|action| action.step);
+        match wanted {
+            Some(Step::RefundAlpha | Step::RefundBeta) => {
+                live.retry_at = Instant::now();
+                self.drive(id);
+                Ok(())
+            }
+            Some(Step::FundAlpha | Step::FundBeta | Step::RedeemAlpha | Step::RedeemBeta) | None => match live.swap.own_refund() {
+                Some((side, at)) => Err(ApiError::RefundNotDue { clock: crate::store::side_name(side), at: at.0 }),
+                None => Err(ApiError::WrongState { reason: "nothing of yours is locked in this swap".into() }),
+            },
+        }
+    }
+}
+
+fn answer<T>(reply: oneshot::Sender<T>, value: T) {
+    if reply.send(value).is_err() {
+        debug!("the caller did not wait for the answer");
+    }
+}

@@ -1,0 +1,400 @@
+//! From an offer to a doubly signed contract: the maker's waiting period and choice, the taker's order and countersignature.
+
+use super::driver::Command;
+use super::{Engine, now};
+use crate::api::{Countersign, Direction, OfferState, OfferView, OrderAnswer, OrderState, OrderSubmit, OrderView, PlaceOrder};
+use crate::bus::BusError;
+use crate::error::ApiError;
+use crate::store::{NewOrder, NewSwap, OrderRow};
+use futures::StreamExt;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use swap_contract::bytes::{OfferId, OrderId, Salt};
+use swap_contract::document::{Asset, Contract, Order, Role, Signed, SignedContract, verify_party};
+use swap_contract::leg::Side;
+use swap_contract::port::SwapKeys;
+use swap_contract::swap::Swap;
+use swap_contract::time::UnixTime;
+use tracing::{debug, info, warn};
+
+/// How often waiting orders are looked at.
+const TICK: Duration = Duration::from_millis(500);
+/// Orders that may wait under one offer.
+const MAX_WAITING: usize = 100;
+/// Makers that are asked at the same time.
+const CONCURRENT_CALLS: usize = 16;
+
+impl Engine {
+    /// Takes a maker's offer: signs an order, stores it and sends it.
+    pub async fn order_submit(&self, submit: OrderSubmit) -> Result<OrderView, ApiError> {
+        let view: OfferView = self.call(&submit.reach, "offer.get", &crate::api::ById { id: submit.offer }).await?;
+        let rules = self.rules();
+        let offer = view.signed.verify(&rules)?.clone();
+        if offer.id() != submit.offer || offer.reach != submit.reach {
+            return Err(ApiError::Counterparty { reason: "it answered with another offer".into() });
+        }
+        if view.state != OfferState::Open {
+            return Err(ApiError::WrongState { reason: format!("the offer is {:?}", view.state).to_lowercase() });
+        }
+        let salt = fresh_salt();
+        let gives = Order::gives(&offer);
+        let order = Order {
+            network: rules.network,
+            owner: self.account(),
+            delegate: self.account(),
+            offer: submit.offer,
+            amount: submit.amount,
+            price: submit.price.unwrap_or(offer.price),
+            alpha_key: self.keys().alpha_key(&salt),
+            hashlock: (gives == Asset::Btc).then(|| self.keys().preimage(&salt).hashlock()),
+            expires_at: rules.now.plus(rules.policy.order_lifetime),
+            salt,
+        };
+        order.check(&offer, &rules)?;
+        let sats = order.price.cost(order.amount).ok_or(ApiError::InvalidParams { field: "price", reason: "no cost".into() })?;
+        self.check_minimum(sats).await?;
+        let _guard = self.market_lock().await;
+        self.check_funds(gives, sats, order.amount).await?;
+        let signed = Signed { signature: self.keys().sign(&order), document: order };
+        let id = signed.document.id();
+        let new = NewOrder {
+            direction: Direction::Placed,
+            offer,
+            signed,
+            reach: submit.reach.clone(),
+            decide_at: UnixTime(0),
+            now: rules.now,
+        };
+        self.store().insert_order(&new).await?;
+        info!(order = %id, reach = submit.reach, "order placed");
+        match self.call::<_, OrderAnswer>(&submit.reach, "order.place", &PlaceOrder { signed: new.signed }).await {
+            Ok(_) => {}
+            Err(refused @ ApiError::CounterpartyRefused { .. }) => {
+                self.store().update_order(&id, OrderState::Refused, Some(&refused.to_string()), None).await?;
+                return Err(refused);
+            }
+            // It may have arrived; the order waits and is sent again.
+            Err(failure) => warn!(order = %id, %failure, "the maker did not answer yet"),
+        }
+        self.order_get(id).await
+    }
+
+    /// An order of a taker arrives. Sent twice, it counts once.
+    pub async fn order_place(&self, place: PlaceOrder) -> Result<OrderAnswer, ApiError> {
+        let id = place.signed.document.id();
+        let _guard = self.market_lock().await;
+        if self.store().order(&id).await?.is_some() {
+            return self.order_answer(id).await;
+        }
+        let rules = self.rules();
+        let row = self.store().offer(&place.signed.document.offer).await?.ok_or(ApiError::NotFound { what: "offer" })?;
+        let offer = row.signed.document.clone();
+        let order = place.signed.verify(&offer, &rules)?;
+        let view = super::views::offer_view(&row, rules.now);
+        if view.state != OfferState::Open || order.amount > view.remaining {
+            return Err(ApiError::WrongState { reason: format!("the offer is {:?}, {} units are left", view.state, view.remaining) });
+        }
+        if let Some(hashlock) = &order.hashlock
+            && self.store().hashlock_used(hashlock).await?
+        {
+            return Err(ApiError::DuplicateHashlock);
+        }
+        self.check_minimum(order.price.cost(order.amount).unwrap_or_default()).await?;
+        let waiting: Vec<OrderRow> = self.received(OrderState::Waiting).await?;
+        let same: Vec<&OrderRow> = waiting.iter().filter(|other| other.signed.document.offer == order.offer).collect();
+        if same.len() >= MAX_WAITING || waiting.len() >= MAX_WAITING * 10 {
+            return Err(ApiError::TooMany { what: "waiting orders" });
+        }
+        // The period runs from the first order on, for all of them.
+        let decide_at = same.iter().map(|row| row.decide_at).min().unwrap_or(rules.now.plus(offer.waiting_period));
+        let new = NewOrder { direction: Direction::Received, offer, signed: place.signed, reach: String::new(), decide_at, now: rules.now };
+        self.store().insert_order(&new).await?;
+        info!(order = %id, "order received");
+        self.order_answer(id).await
+    }
+
+    /// What the maker says of an order.
+    pub async fn order_answer(&self, id: OrderId) -> Result<OrderAnswer, ApiError> {
+        match self.store().order(&id).await? {
+            Some(row) if row.direction == Direction::Received => {
+                Ok(OrderAnswer { state: row.state, reason: row.reason, contract: row.contract })
+            }
+            Some(_) | None => Err(ApiError::NotFound { what: "order" }),
+        }
+    }
+
+    /// The taker's signature arrives: the swap begins. Sent twice, it counts once.
+    pub async fn contract_countersign(&self, countersign: Countersign) -> Result<OrderAnswer, ApiError> {
+        let _guard = self.market_lock().await;
+        let not_found = || ApiError::NotFound { what: "order" };
+        let row = self.store().order(&countersign.order).await?.ok_or_else(not_found)?;
+        let contract = match (row.direction, row.state, row.contract) {
+            (Direction::Received, OrderState::Agreed, Some(_)) => return self.order_answer(countersign.order).await,
+            (Direction::Received, OrderState::Offered, Some(contract)) => contract,
+            (Direction::Received, state, _) => return Err(ApiError::WrongState { reason: format!("the order is {state:?}") }),
+            (Direction::Placed, _, _) => return Err(not_found()),
+        };
+        if contract.document.id() != countersign.contract {
+            return Err(ApiError::WrongState { reason: format!("the contract is {}", contract.document.id()) });
+        }
+        if contract.document.countersign_by.plus(self.policy().clock_skew) < now() {
+            return Err(ApiError::WrongState { reason: "the contract was to be signed earlier".into() });
+        }
+        verify_party(&contract.document, &contract.document.taker, &countersign.signature)?;
+        self.begin(countersign.order, contract, countersign.signature, true).await?;
+        self.order_answer(countersign.order).await
+    }
+
+    async fn begin(
+        &self,
+        order: OrderId,
+        contract: Signed<Contract>,
+        taker: swap_contract::document::Signature,
+        agreed: bool,
+    ) -> Result<(), ApiError> {
+        let signed = SignedContract { document: contract.document, maker: contract.signature, taker };
+        let document = signed.verify()?.clone();
+        let role = document.role_of(&self.account()).ok_or(ApiError::WrongState { reason: "not a party".into() })?;
+        let new = NewSwap { contract: signed, order, swap: Swap::new(document, role), agreed, now: now() };
+        self.ask(|reply| Command::Begin(Box::new(new), reply)).await?.map_err(|error| match error {
+            crate::store::StoreError::Exists { what } if what.contains("hashlock") => ApiError::DuplicateHashlock,
+            other => ApiError::Store(other),
+        })
+    }
+
+    /// Runs until the engine stops: decides on orders whose waiting period is over, asks makers for answers, lets go of what is
+    /// too late.
+    pub(super) async fn run_market(self) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            tick.tick().await;
+            if let Err(failure) = self.market_round().await {
+                warn!(%failure, "orders wait");
+            }
+        }
+    }
+
+    async fn market_round(&self) -> Result<(), ApiError> {
+        let pending = self.store().pending_orders().await?;
+        let (received, placed): (Vec<_>, Vec<_>) = pending.into_iter().partition(|row| row.direction == Direction::Received);
+        if !received.is_empty() {
+            let _guard = self.market_lock().await;
+            self.decide(received).await?;
+        }
+        futures::stream::iter(placed)
+            .for_each_concurrent(CONCURRENT_CALLS, async |row| {
+                let id = row.signed.document.id();
+                if let Err(failure) = self.pursue(row).await {
+                    debug!(order = %id, %failure, "no answer yet");
+                }
+            })
+            .await;
+        Ok(())
+    }
+
+    /// The maker's side.
+    async fn decide(&self, received: Vec<OrderRow>) -> Result<(), ApiError> {
+        let now = now();
+        let mut by_offer: BTreeMap<OfferId, Vec<OrderRow>> = BTreeMap::new();
+        for row in received {
+            let id = row.signed.document.id();
+            match row.state {
+                OrderState::Waiting if row.decide_at <= now => by_offer.entry(row.signed.document.offer).or_default().push(row),
+                OrderState::Offered if is_late(&row, now, self.policy().clock_skew) => {
+                    self.store().update_order(&id, OrderState::Expired, Some("not countersigned in time"), None).await?;
+                }
+                OrderState::Waiting
+                | OrderState::Offered
+                | OrderState::Agreed
+                | OrderState::Refused
+                | OrderState::Expired
+                | OrderState::Cancelled => {}
+            }
+        }
+        for (_, mut orders) in by_offer {
+            orders.sort_by(rank);
+            for row in orders {
+                let id = row.signed.document.id();
+                match self.draw_up(&row).await {
+                    Ok(contract) => {
+                        info!(order = %id, contract = %contract.document.id(), "contract offered");
+                        self.store().update_order(&id, OrderState::Offered, None, Some(&contract)).await?;
+                    }
+                    Err(ApiError::Chain(failure)) if failure.is_retryable() => debug!(%failure, "cannot decide yet"),
+                    Err(reason) => {
+                        info!(order = %id, %reason, "order refused");
+                        self.store().update_order(&id, OrderState::Refused, Some(&reason.to_string()), None).await?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn draw_up(&self, row: &OrderRow) -> Result<Signed<Contract>, ApiError> {
+        let rules = self.rules();
+        let order = &row.signed.document;
+        if order.expires_at <= rules.now {
+            return Err(ApiError::WrongState { reason: "the order expired".into() });
+        }
+        let offer_row = self.store().offer(&order.offer).await?.ok_or(ApiError::NotFound { what: "offer" })?;
+        let remaining = row.offer.max.0.saturating_sub(offer_row.taken);
+        if offer_row.cancelled || order.amount.0 > remaining {
+            return Err(ApiError::WrongState { reason: "the offer is taken or cancelled".into() });
+        }
+        let sats = order.price.cost(order.amount).unwrap_or_default();
+        self.check_funds(row.offer.gives, sats, order.amount).await?;
+        let salt = fresh_salt();
+        let alpha_now = self.alpha_tip()?.time;
+        let hashlock = self.keys().preimage(&salt).hashlock();
+        let key = self.keys().alpha_key(&salt);
+        let contract = Contract::draw_up(&row.offer, order, key, hashlock, salt, alpha_now, &rules)?;
+        Ok(Signed { signature: self.keys().sign(&contract), document: contract })
+    }
+
+    /// The taker's side.
+    async fn pursue(&self, row: OrderRow) -> Result<(), ApiError> {
+        let order = &row.signed.document;
+        let id = order.id();
+        let answer: Result<OrderAnswer, ApiError> = self.call(&row.reach, "order.answer", &crate::api::ById { id }).await;
+        match (row.state, answer) {
+            (OrderState::Waiting, Ok(OrderAnswer { state: OrderState::Offered, contract: Some(contract), .. })) => {
+                self.check_contract(&row, &contract)?;
+                // Stored before it is signed and sent: a restart goes on from here.
+                self.store().update_order(&id, OrderState::Offered, None, Some(&contract)).await?;
+                self.countersign(id, contract).await
+            }
+            (OrderState::Offered, Ok(OrderAnswer { state: OrderState::Offered, .. })) => match row.contract {
+                Some(contract) => self.countersign(id, contract).await,
+                None => Ok(()),
+            },
+            (OrderState::Offered, Ok(OrderAnswer { state: OrderState::Agreed, .. })) => match row.contract {
+                Some(contract) => self.conclude(id, contract).await,
+                None => Ok(()),
+            },
+            (_, Ok(OrderAnswer { state: OrderState::Refused | OrderState::Expired | OrderState::Cancelled, reason, .. })) => {
+                let reason = reason.unwrap_or_else(|| "the maker gave no reason".into());
+                Ok(self.store().update_order(&id, OrderState::Refused, Some(&reason), None).await?)
+            }
+            (OrderState::Waiting, Err(ApiError::CounterpartyRefused { error_type, .. }))
+                if error_type == "not_found" && order.expires_at > now() =>
+            {
+                self.call::<_, OrderAnswer>(&row.reach, "order.place", &PlaceOrder { signed: row.signed }).await.map(|_| ())
+            }
+            (_, answer) => {
+                let end = row.contract.map_or(order.expires_at, |contract| contract.document.fund_alpha_by());
+                if end.plus(self.policy().clock_skew) < now() {
+                    let reason = "the maker did not answer in time";
+                    self.store().update_order(&id, OrderState::Expired, Some(reason), None).await?;
+                }
+                answer.map(|_| ())
+            }
+        }
+    }
+
+    fn check_contract(&self, row: &OrderRow, contract: &Signed<Contract>) -> Result<(), ApiError> {
+        let document = &contract.document;
+        document.check(&row.offer, &row.signed.document, self.alpha_tip()?.time, &self.rules())?;
+        Ok(verify_party(document, &document.maker, &contract.signature)?)
+    }
+
+    /// Signs and sends. A participant watches before it sends: the maker may fund at once. An initiator begins only when it
+    /// knows that the maker holds its signature: it would fund for nobody otherwise.
+    async fn countersign(&self, order: OrderId, contract: Signed<Contract>) -> Result<(), ApiError> {
+        let document = &contract.document;
+        let signature = self.keys().sign(document);
+        let reach = self.store().order(&order).await?.map(|row| row.reach).unwrap_or_default();
+        let participant = document.role_of(&self.account()) == Some(Role::Participant);
+        if participant && self.store().swap(&document.id()).await?.is_none() {
+            self.begin(order, contract.clone(), signature.clone(), false).await?;
+        }
+        let countersign = Countersign { order, contract: document.id(), signature };
+        let answer: OrderAnswer = self.call(&reach, "contract.countersign", &countersign).await?;
+        match answer.state {
+            OrderState::Agreed => self.conclude(order, contract).await,
+            OrderState::Waiting | OrderState::Offered | OrderState::Refused | OrderState::Expired | OrderState::Cancelled => Ok(()),
+        }
+    }
+
+    async fn conclude(&self, order: OrderId, contract: Signed<Contract>) -> Result<(), ApiError> {
+        if self.store().swap(&contract.document.id()).await?.is_none() {
+            let signature = self.keys().sign(&contract.document);
+            return self.begin(order, contract, signature, true).await;
+        }
+        Ok(self.store().update_order(&order, OrderState::Agreed, None, None).await?)
+    }
+
+    async fn received(&self, state: OrderState) -> Result<Vec<OrderRow>, ApiError> {
+        let pending = self.store().pending_orders().await?;
+        Ok(pending.into_iter().filter(|row| row.direction == Direction::Received && row.state == state).collect())
+    }
+
+    /// Money promised and not yet sent: (satoshis, TFT units). Swaps that still need their funding, contracts on offer, and
+    /// orders that wait.
+    pub(super) async fn reserved(&self) -> Result<(u64, u64), ApiError> {
+        let (mut sats, mut units) = (0u64, 0u64);
+        let mut open = std::collections::BTreeSet::new();
+        for stored in self.store().open_swaps().await? {
+            let (s, u) = super::views::still_to_fund(&stored.swap);
+            // A funding that has left is in the wallet's own books.
+            let left = stored.outbox.iter().any(|row| row.step.side() == Side::Alpha && !row.inputs.is_empty());
+            sats = sats.saturating_add(if left { 0 } else { s });
+            units = units.saturating_add(u);
+            open.insert(stored.swap.id());
+        }
+        for row in self.store().pending_orders().await? {
+            if row.swap().is_some_and(|id| open.contains(&id)) {
+                continue;
+            }
+            let order = &row.signed.document;
+            let gives = match (row.direction, row.state) {
+                (Direction::Placed, _) => Order::gives(&row.offer),
+                (Direction::Received, OrderState::Offered) => row.offer.gives,
+                (Direction::Received, _) => continue,
+            };
+            match gives {
+                Asset::Btc => sats = sats.saturating_add(order.price.cost(order.amount).unwrap_or_default().0),
+                Asset::Tft => units = units.saturating_add(order.amount.0),
+            }
+        }
+        Ok((sats, units))
+    }
+
+    pub(super) async fn call<P: Serialize, R: DeserializeOwned>(&self, reach: &str, method: &str, params: &P) -> Result<R, ApiError> {
+        let params = serde_json::to_value(params).map_err(|error| ApiError::Counterparty { reason: error.to_string() })?;
+        let value = self.bus().call(reach, method, params).await.map_err(|error| match error {
+            BusError::Refused { error_type, message } => ApiError::CounterpartyRefused { error_type, message },
+            other @ (BusError::Unreachable { .. } | BusError::Nonsense { .. }) => ApiError::Counterparty { reason: other.to_string() },
+        })?;
+        serde_json::from_value(value).map_err(|error| ApiError::Counterparty { reason: format!("it answered nonsense: {error}") })
+    }
+}
+
+/// Best price for the maker first; equal prices by a draw from both documents' ids, which no arrival order moves.
+fn rank(a: &OrderRow, b: &OrderRow) -> Ordering {
+    let by_price = a.signed.document.price.compare(&b.signed.document.price);
+    let by_price = match a.offer.gives {
+        Asset::Tft => by_price.reverse(),
+        Asset::Btc => by_price,
+    };
+    by_price.then_with(|| draw(a).cmp(&draw(b)))
+}
+
+fn draw(row: &OrderRow) -> [u8; 32] {
+    Sha256::new().chain_update(row.offer.id().0).chain_update(row.signed.document.id().0).finalize().into()
+}
+
+fn is_late(row: &OrderRow, now: UnixTime, skew: swap_contract::time::Span) -> bool {
+    row.contract.as_ref().is_none_or(|contract| contract.document.countersign_by.plus(skew) < now)
+}
+
+fn fresh_salt() -> Salt {
+    let mut salt = [0u8; 32];
+    rand::fill(&mut salt);
+    Salt(salt)
+}

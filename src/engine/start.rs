@@ -1,0 +1,167 @@
+//! How an engine starts and stops.
+
+use super::driver::Driver;
+use super::keys::Keys;
+use super::{Chains, Engine, Inner};
+use crate::bus::Bus;
+use crate::store::{Store, StoreError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use swap_contract::document::{Account, Network};
+use swap_contract::policy::Policy;
+use swap_contract::port::ChainError;
+use tokio::sync::{broadcast, mpsc, watch};
+use tracing::error;
+
+/// Changes that wait for a slow subscriber before it misses some.
+const SUBSCRIBER_BACKLOG: usize = 1024;
+/// Commands that wait for the driver.
+const COMMANDS: usize = 64;
+
+/// Why an engine does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another engine works on the same data folder.
+    #[error("{path} is in use by another engine ({holder}); stop it first, or choose another data folder")]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+        /// What the other engine wrote into it.
+        holder: String,
+    },
+    /// The data folder cannot be used.
+    #[error("{path}: {source}")]
+    Folder {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A chain's node is not the one that is configured.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The data folder belongs to other networks or another account.
+    #[error("the data folder is of {name} {pinned}, not {found}; use another data folder")]
+    OtherNetwork {
+        /// What differs.
+        name: &'static str,
+        /// What the folder is of.
+        pinned: String,
+        /// What the nodes or the keys are of.
+        found: String,
+    },
+    /// The config does not make sense.
+    #[error("config: {0}")]
+    Config(String),
+}
+
+/// What an engine is made of.
+pub struct Parts {
+    /// Its memory.
+    pub store: Store,
+    /// Its keys.
+    pub keys: Arc<Keys>,
+    /// Both chains.
+    pub chains: Chains,
+    /// How it reaches counterparties.
+    pub bus: Arc<dyn Bus>,
+    /// Both networks.
+    pub network: Network,
+    /// The table of margins.
+    pub policy: &'static Policy,
+    /// Accounts whose documents it takes, beside its own.
+    pub owners: Vec<Account>,
+    /// Where counterparties reach it.
+    pub reach: String,
+    /// Watch-only descriptors of its Bitcoin wallet.
+    pub descriptors: Vec<String>,
+    /// The data folder's lock.
+    pub lock: Option<std::fs::File>,
+}
+
+impl Engine {
+    /// Starts an engine: every open swap goes on at once.
+    pub async fn start(parts: Parts) -> Result<Engine, StartError> {
+        let Parts { store, keys, chains, bus, network, policy, owners, reach, descriptors, lock } = parts;
+        pin(&store, "account", &keys.account().to_string()).await?;
+        pin(&store, "bitcoin", &network.bitcoin.to_string()).await?;
+        pin(&store, "tfchain", &network.tfchain.to_string()).await?;
+        let (commands, receiver) = mpsc::channel(COMMANDS);
+        let (tips_in, tips) = watch::channel((None, None));
+        let (changed, _) = broadcast::channel(SUBSCRIBER_BACKLOG);
+        let tries = super::Tries::default();
+        let driver = Driver::new(store.clone(), chains.clone(), keys.clone(), tips_in, changed.clone(), tries.clone());
+        let driver = tokio::spawn(async move {
+            if let Err(failure) = driver.run(receiver).await {
+                error!(%failure, "the engine cannot go on; restart it");
+            }
+        });
+        let engine = Engine(Arc::new(Inner {
+            store,
+            keys,
+            chains,
+            bus,
+            network,
+            policy,
+            owners,
+            reach,
+            descriptors,
+            commands: std::sync::Mutex::new(Some(commands)),
+            tips,
+            changed,
+            tries,
+            market: tokio::sync::Mutex::new(()),
+            tasks: std::sync::Mutex::new(Vec::new()),
+            _lock: lock,
+        }));
+        let market = tokio::spawn(engine.clone().run_market());
+        engine.0.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend([market, driver]);
+        Ok(engine)
+    }
+
+    /// Stops: what is being written is finished, nothing new is begun. Stopping at any moment by force is as safe.
+    pub async fn shutdown(&self) {
+        let mut tasks = std::mem::take(&mut *self.0.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        drop(self.0.commands.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
+        if let Some(driver) = tasks.pop()
+            && let Err(failure) = driver.await
+        {
+            error!(%failure, "the driver failed");
+        }
+        tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        self.0.store.close().await;
+    }
+}
+
+/// Pins a fact at the first start and checks it at every later one.
+async fn pin(store: &Store, name: &'static str, found: &str) -> Result<(), StartError> {
+    match store.meta(name).await? {
+        None => Ok(store.set_meta(name, found).await?),
+        Some(pinned) if pinned == found => Ok(()),
+        Some(pinned) => Err(StartError::OtherNetwork { name, pinned, found: found.to_owned() }),
+    }
+}
+
+/// Takes the data folder for this process, and says in the lock file who has it. Released when the file is dropped.
+pub fn lock_folder(data_dir: &Path, who: &str) -> Result<std::fs::File, StartError> {
+    let path = data_dir.join("lock");
+    let folder = |source| StartError::Folder { path: path.clone(), source };
+    let mut file = std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(folder)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            std::io::Read::by_ref(&mut file).take(256).read_to_string(&mut holder).map_err(folder)?;
+            return Err(StartError::Locked { path, holder: holder.trim().to_owned() });
+        }
+        Err(std::fs::TryLockError::Error(source)) => return Err(folder(source)),
+    }
+    file.set_len(0).map_err(folder)?;
+    file.rewind().map_err(folder)?;
+    writeln!(file, "pid {}, {who}", std::process::id()).map_err(folder)?;
+    Ok(file)
+}

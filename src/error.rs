@@ -1,0 +1,178 @@
+//! Errors of the API: a number for JSON-RPC, a stable name for programs, words for people.
+
+use serde_json::{Value, json};
+use swap_contract::document::DocumentError;
+use swap_contract::port::ChainError;
+
+/// Why a request was refused. Nothing was stored, nothing was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// A document was refused.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// A parameter is not acceptable.
+    #[error("{field}: {reason}")]
+    InvalidParams {
+        /// The parameter.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nothing has this id.
+    #[error("no {what} with this id")]
+    NotFound {
+        /// Offer, order or swap.
+        what: &'static str,
+    },
+    /// The document was taken before, or a newer one replaces it.
+    #[error("{what} was taken before")]
+    Replayed {
+        /// Offer or order.
+        what: &'static str,
+    },
+    /// The owner is not one of this engine's.
+    #[error("the document's owner is not one of this engine's owners; add it to `owners` in the config")]
+    UnknownOwner,
+    /// Not enough free money.
+    #[error("{asset}: {free} free, {needed} needed")]
+    InsufficientFunds {
+        /// BTC or TFT.
+        asset: &'static str,
+        /// Free, in the base unit.
+        free: u64,
+        /// Needed, in the base unit.
+        needed: u64,
+    },
+    /// Smaller than what both exits allow.
+    #[error("{sats} sats is below the least swap of {min_sats} sats")]
+    BelowMinimum {
+        /// The amount.
+        sats: u64,
+        /// The least.
+        min_sats: u64,
+    },
+    /// Another swap has this hashlock, or had it.
+    #[error("the hashlock was used before")]
+    DuplicateHashlock,
+    /// The offer, order or swap is in a state that does not allow it.
+    #[error("{reason}")]
+    WrongState {
+        /// Why.
+        reason: String,
+    },
+    /// A refund that its chain does not take yet.
+    #[error("the refund is not due before {at} on the clock of {clock}")]
+    RefundNotDue {
+        /// The chain.
+        clock: &'static str,
+        /// In milliseconds since 1970.
+        at: u64,
+    },
+    /// The caller has no or a wrong token.
+    #[error("this method needs the owner's token (header `Authorization: Bearer ...`)")]
+    Unauthorized,
+    /// A chain's node cannot be used.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The counterparty cannot be reached or answered nonsense.
+    #[error("counterparty: {reason}")]
+    Counterparty {
+        /// What happened.
+        reason: String,
+    },
+    /// The counterparty refused, with its own error.
+    #[error("the counterparty refused: {message}")]
+    CounterpartyRefused {
+        /// Its `error_type`.
+        error_type: String,
+        /// Its words.
+        message: String,
+    },
+    /// Too many requests or open orders.
+    #[error("too many {what}; try again later")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+    },
+    /// The database cannot be written: the disk is full, say. Nothing was done.
+    #[error("storage: {0}")]
+    Store(#[from] crate::store::StoreError),
+    /// The engine is stopping.
+    #[error("the engine is stopping")]
+    Stopping,
+}
+
+impl ApiError {
+    /// The JSON-RPC code.
+    pub fn code(&self) -> i32 {
+        match self {
+            ApiError::InvalidParams { .. } => -32602,
+            ApiError::Document(_) => -32010,
+            ApiError::NotFound { .. } => -32011,
+            ApiError::Replayed { .. } => -32012,
+            ApiError::UnknownOwner => -32013,
+            ApiError::InsufficientFunds { .. } => -32014,
+            ApiError::BelowMinimum { .. } => -32015,
+            ApiError::DuplicateHashlock => -32016,
+            ApiError::WrongState { .. } => -32017,
+            ApiError::RefundNotDue { .. } => -32018,
+            ApiError::Unauthorized => -32001,
+            ApiError::Chain(_) => -32020,
+            ApiError::Counterparty { .. } => -32021,
+            ApiError::CounterpartyRefused { .. } => -32022,
+            ApiError::TooMany { .. } => -32029,
+            ApiError::Store(_) => -32030,
+            ApiError::Stopping => -32031,
+        }
+    }
+
+    /// The stable name.
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            ApiError::Document(error) => error.error_type(),
+            ApiError::InvalidParams { .. } => "invalid_params",
+            ApiError::NotFound { .. } => "not_found",
+            ApiError::Replayed { .. } => "replayed_document",
+            ApiError::UnknownOwner => "unknown_owner",
+            ApiError::InsufficientFunds { .. } => "insufficient_funds",
+            ApiError::BelowMinimum { .. } => "below_minimum",
+            ApiError::DuplicateHashlock => "duplicate_hashlock",
+            ApiError::WrongState { .. } => "wrong_state",
+            ApiError::RefundNotDue { .. } => "refund_not_due",
+            ApiError::Unauthorized => "unauthorized",
+            ApiError::Chain(ChainError::Unavailable { .. }) => "node_unavailable",
+            ApiError::Chain(ChainError::NotNow { .. }) => "chain_not_now",
+            ApiError::Chain(ChainError::InsufficientFunds { .. }) => "insufficient_funds",
+            ApiError::Chain(ChainError::Refused { .. }) => "chain_refused",
+            ApiError::Chain(ChainError::WrongNetwork { .. }) => "wrong_network",
+            ApiError::Counterparty { .. } => "counterparty_unreachable",
+            ApiError::CounterpartyRefused { .. } => "counterparty_refused",
+            ApiError::TooMany { .. } => "too_many",
+            ApiError::Store(_) => "storage_failed",
+            ApiError::Stopping => "stopping",
+        }
+    }
+
+    /// The error's values for programs. Amounts as decimal strings.
+    pub fn error_data(&self) -> Value {
+        match self {
+            ApiError::InsufficientFunds { asset, free, needed } => {
+                json!({ "asset": asset, "free": free.to_string(), "needed": needed.to_string() })
+            }
+            ApiError::BelowMinimum { sats, min_sats } => json!({ "sats": sats.to_string(), "min_sats": min_sats.to_string() }),
+            ApiError::RefundNotDue { clock, at } => json!({ "clock": clock, "at": at.to_string() }),
+            ApiError::InvalidParams { field, .. } => json!({ "field": field }),
+            ApiError::NotFound { what } | ApiError::Replayed { what } | ApiError::TooMany { what } => json!({ "what": what }),
+            ApiError::CounterpartyRefused { error_type, .. } => json!({ "error_type": error_type }),
+            ApiError::Document(_)
+            | ApiError::UnknownOwner
+            | ApiError::DuplicateHashlock
+            | ApiError::WrongState { .. }
+            | ApiError::Unauthorized
+            | ApiError::Chain(_)
+            | ApiError::Counterparty { .. }
+            | ApiError::Store(_)
+            | ApiError::Stopping => json!({}),
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Offers and orders.
+
+use super::{Store, StoreError, exists_or, from_json, json, to_db};
+use sqlx::FromRow;
+use swap_contract::bytes::{Hashlock, OfferId, OrderId, SwapId};
+use swap_contract::document::{Account, Contract, Offer, Order, Signed};
+use swap_contract::time::UnixTime;
+
+use crate::api::{Direction, OrderState};
+
+/// An offer of this engine's owners.
+#[derive(Clone, Debug)]
+pub struct OfferRow {
+    /// The document.
+    pub signed: Signed<Offer>,
+    /// Whether the owner took it back.
+    pub cancelled: bool,
+    /// TFT units in orders under it that are offered a contract or agreed on.
+    pub taken: u64,
+}
+
+/// A new order.
+#[derive(Clone, Debug)]
+pub struct NewOrder {
+    /// Who placed it.
+    pub direction: Direction,
+    /// The offer it takes.
+    pub offer: Offer,
+    /// The document.
+    pub signed: Signed<Order>,
+    /// The maker's address, for placed orders.
+    pub reach: String,
+    /// End of the waiting period.
+    pub decide_at: UnixTime,
+    /// This computer's clock.
+    pub now: UnixTime,
+}
+
+/// An order as it was stored.
+#[derive(Clone, Debug)]
+pub struct OrderRow {
+    /// Who placed it.
+    pub direction: Direction,
+    /// The offer it takes.
+    pub offer: Offer,
+    /// The document.
+    pub signed: Signed<Order>,
+    /// The maker's address, for placed orders.
+    pub reach: String,
+    /// Where it stands.
+    pub state: OrderState,
+    /// Why it was refused.
+    pub reason: Option<String>,
+    /// End of the waiting period.
+    pub decide_at: UnixTime,
+    /// The contract with the maker's signature.
+    pub contract: Option<Signed<Contract>>,
+}
+
+impl OrderRow {
+    /// The swap it led to, or would.
+    pub fn swap(&self) -> Option<SwapId> {
+        self.contract.as_ref().map(|contract| contract.document.id())
+    }
+}
+
+#[derive(FromRow)]
+struct OfferDbRow {
+    signed: String,
+    cancelled: i64,
+    id: String,
+}
+
+#[derive(FromRow)]
+struct OrderDbRow {
+    direction: String,
+    offer: String,
+    signed: String,
+    reach: String,
+    state: String,
+    reason: Option<String>,
+    decide_at: i64,
+    contract: Option<String>,
+}
+
+const OFFER_BY_ID: &str = "SELECT id, signed, cancelled FROM offers WHERE id = $1";
+const OFFER_PAGE: &str = "SELECT o.id, o.signed, o.cancelled FROM offers o WHERE ($1 = 0 OR (o.cancelled = 0 AND o.expires_at > $1)) AND \
+    ($2 = '' OR (o.created_at, o.id) < (SELECT b.created_at, b.id FROM offers b WHERE b.id = $2)) \
+    ORDER BY o.created_at DESC, o.id DESC LIMIT $3";
+const ORDERS_IN_STATE: &str = "SELECT direction, offer, signed, reach, state, reason, decide_at, contract FROM orders \
+    WHERE state IN ('waiting', 'offered') ORDER BY created_at, id LIMIT 1000";
+const ORDER_BY_ID: &str = "SELECT direction, offer, signed, reach, state, reason, decide_at, contract FROM orders WHERE id = $1";
+const ORDER_PAGE: &str = "SELECT o.direction, o.offer, o.signed, o.reach, o.state, o.reason, o.decide_at, o.contract FROM orders o \
+    WHERE ($1 = 0 OR o.state IN ('waiting', 'offered')) AND \
+    ($2 = '' OR (o.created_at, o.id) < (SELECT b.created_at, b.id FROM orders b WHERE b.id = $2)) \
+    ORDER BY o.created_at DESC, o.id DESC LIMIT $3";
+const AMOUNTS_TAKEN: &str = "SELECT signed FROM orders WHERE offer_id = $1 AND direction = 'received' AND state IN ('offered', 'agreed')";
+
+impl Store {
+    /// Stores a new offer. Refuses one that was taken before.
+    pub async fn insert_offer(&self, signed: &Signed<Offer>, now: UnixTime) -> Result<(), StoreError> {
+        let offer = &signed.document;
+        sqlx::query("INSERT INTO offers (id, owner, signed, sequence, expires_at, created_at) VALUES ($1, $2, $3, $4, $5, $6)")
+            .bind(offer.id().to_string())
+            .bind(offer.owner.to_string())
+            .bind(json(signed))
+            .bind(to_db(offer.sequence.0))
+            .bind(to_db(offer.expires_at.0))
+            .bind(to_db(now.0))
+            .execute(self.pool())
+            .await
+            .map_err(exists_or)?;
+        Ok(())
+    }
+
+    /// The highest sequence taken from an owner.
+    pub async fn newest_sequence(&self, owner: &Account) -> Result<u64, StoreError> {
+        let newest: Option<i64> = sqlx::query_scalar("SELECT MAX(sequence) FROM offers WHERE owner = $1")
+            .bind(owner.to_string())
+            .fetch_one(self.pool())
+            .await?;
+        Ok(newest.unwrap_or(0).unsigned_abs())
+    }
+
+    /// Whether a swap has, or had, this hashlock.
+    pub async fn hashlock_used(&self, hashlock: &Hashlock) -> Result<bool, StoreError> {
+        let found: Option<String> = sqlx::query_scalar("SELECT id FROM swaps WHERE hashlock = $1")
+            .bind(hashlock.to_string())
+            .fetch_optional(self.pool())
+            .await?;
+        Ok(found.is_some())
+    }
+
+    /// Takes an offer back.
+    pub async fn cancel_offer(&self, id: &OfferId) -> Result<(), StoreError> {
+        sqlx::query("UPDATE offers SET cancelled = 1 WHERE id = $1").bind(id.to_string()).execute(self.pool()).await?;
+        Ok(())
+    }
+
+    /// One offer.
+    pub async fn offer(&self, id: &OfferId) -> Result<Option<OfferRow>, StoreError> {
+        let row: Option<OfferDbRow> = sqlx::query_as(OFFER_BY_ID).bind(id.to_string()).fetch_optional(self.pool()).await?;
+        match row {
+            Some(row) => Ok(Some(self.offer_row(row).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Offers, newest first, behind the one named `after`; only those that can be taken at `open_at` if it is given.
+    pub async fn offer_page(&self, after: &str, limit: u32, open_at: Option<UnixTime>) -> Result<Vec<OfferRow>, StoreError> {
+        let rows: Vec<OfferDbRow> = sqlx::query_as(OFFER_PAGE)
+            .bind(open_at.map_or(0, |now| to_db(now.0)))
+            .bind(after)
+            .bind(i64::from(limit))
+            .fetch_all(self.pool())
+            .await?;
+        let mut offers = Vec::with_capacity(rows.len());
+        for row in rows {
+            offers.push(self.offer_row(row).await?);
+        }
+        Ok(offers)
+    }
+
+    async fn offer_row(&self, row: OfferDbRow) -> Result<OfferRow, StoreError> {
+        let orders: Vec<String> = sqlx::query_scalar(AMOUNTS_TAKEN).bind(&row.id).fetch_all(self.pool()).await?;
+        let mut taken = 0u64;
+        for order in orders {
+            let order: Signed<Order> = from_json("orders", &order)?;
+            taken = taken.saturating_add(order.document.amount.0);
+        }
+        Ok(OfferRow { signed: from_json("offers", &row.signed)?, cancelled: row.cancelled != 0, taken })
+    }
+
+    /// Stores a new order. Refuses one that was taken before.
+    pub async fn insert_order(&self, new: &NewOrder) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO orders (id, direction, offer_id, offer, signed, reach, state, decide_at, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, 'waiting', $7, $8)",
+        )
+        .bind(new.signed.document.id().to_string())
+        .bind(direction_name(new.direction))
+        .bind(new.offer.id().to_string())
+        .bind(json(&new.offer))
+        .bind(json(&new.signed))
+        .bind(&new.reach)
+        .bind(to_db(new.decide_at.0))
+        .bind(to_db(new.now.0))
+        .execute(self.pool())
+        .await
+        .map_err(exists_or)?;
+        Ok(())
+    }
+
+    /// Moves an order on. A contract or a reason that is `None` is left as it was.
+    pub async fn update_order(
+        &self,
+        id: &OrderId,
+        state: OrderState,
+        reason: Option<&str>,
+        contract: Option<&Signed<Contract>>,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE orders SET state = $1, reason = COALESCE($2, reason), contract = COALESCE($3, contract) WHERE id = $4")
+            .bind(state_name(state))
+            .bind(reason)
+            .bind(contract.map(json))
+            .bind(id.to_string())
+            .execute(self.pool())
+            .await?;
+        Ok(())
+    }
+
+    /// One order.
+    pub async fn order(&self, id: &OrderId) -> Result<Option<OrderRow>, StoreError> {
+        let row: Option<OrderDbRow> = sqlx::query_as(ORDER_BY_ID).bind(id.to_string()).fetch_optional(self.pool()).await?;
+        row.map(order_row).transpose()
+    }
+
+    /// Orders that wait for somebody, oldest first; a thousand at most.
+    pub async fn pending_orders(&self) -> Result<Vec<OrderRow>, StoreError> {
+        let rows: Vec<OrderDbRow> = sqlx::query_as(ORDERS_IN_STATE).fetch_all(self.pool()).await?;
+        rows.into_iter().map(order_row).collect()
+    }
+
+    /// Orders, newest first, behind the one named `after`.
+    pub async fn order_page(&self, after: &str, limit: u32, open_only: bool) -> Result<Vec<OrderRow>, StoreError> {
+        let rows: Vec<OrderDbRow> = sqlx::query_as(ORDER_PAGE)
+            .bind(i64::from(open_only))
+            .bind(after)
+            .bind(i64::from(limit))
+            .fetch_all(self.pool())
+            .await?;
+        rows.into_iter().map(order_row).collect()
+    }
+}
+
+fn order_row(row: OrderDbRow) -> Result<OrderRow, StoreError> {
+    Ok(OrderRow {
+        direction: direction_by_name(&row.direction)?,
+        offer: from_json("orders", &row.offer)?,
+        signed: from_json("orders", &row.signed)?,
+        reach: row.reach,
+        state: state_by_name(&row.state)?,
+        reason: row.reason,
+        decide_at: UnixTime(row.decide_at.unsigned_abs()),
+        contract: row.contract.map(|text| from_json("orders", &text)).transpose()?,
+    })
+}
+
+fn direction_name(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Placed => "placed",
+        Direction::Received => "received",
+    }
+}
+
+fn direction_by_name(name: &str) -> Result<Direction, StoreError> {
+    [Direction::Placed, Direction::Received]
+        .into_iter()
+        .find(|direction| direction_name(*direction) == name)
+        .ok_or_else(|| StoreError::Corrupt { table: "orders", reason: format!("no direction is called {name}") })
+}
+
+fn state_name(state: OrderState) -> &'static str {
+    match state {
+        OrderState::Waiting => "waiting",
+        OrderState::Offered => "offered",
+        OrderState::Agreed => "agreed",
+        OrderState::Refused => "refused",
+        OrderState::Expired => "expired",
+        OrderState::Cancelled => "cancelled",
+    }
+}
+
+fn state_by_name(name: &str) -> Result<OrderState, StoreError> {
+    use OrderState::{Agreed, Cancelled, Expired, Offered, Refused, Waiting};
+    [Waiting, Offered, Agreed, Refused, Expired, Cancelled]
+        .into_iter()
+        .find(|state| state_name(*state) == name)
+        .ok_or_else(|| StoreError::Corrupt { table: "orders", reason: format!("no order state is called {name}") })
+}

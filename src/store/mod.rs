@@ -1,0 +1,173 @@
+//! The engine's memory: the only SQL. Every write is one transaction that is on the disk when it returns.
+
+mod market;
+mod swaps;
+
+pub use market::{NewOrder, OfferRow, OrderRow};
+pub use swaps::{NewSwap, OutboxRow, StoredSwap};
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use std::path::Path;
+use std::time::Duration;
+use swap_contract::leg::Side;
+use swap_contract::time::Height;
+
+/// Why the database did not do what it was asked. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk is full, the file is gone or locked, or the database is damaged.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// Made by a newer version of the engine.
+    #[error("the database was made by a newer version of twinswap (migration {0}); install that version")]
+    Newer(i64),
+    /// A migration failed.
+    #[error("database migration: {0}")]
+    Migration(sqlx::migrate::MigrateError),
+    /// A safety setting did not take.
+    #[error("the database runs with {pragma} = {found}, {expected} needed")]
+    Unsafe {
+        /// The setting.
+        pragma: &'static str,
+        /// What it is.
+        found: String,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// A row that this version cannot read.
+    #[error("database row of {table}: {reason}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A row with this key exists: the document was taken before, or the hashlock used.
+    #[error("already stored: {what}")]
+    Exists {
+        /// The constraint.
+        what: String,
+    },
+    /// Somebody else moved the swap on. A bug: there is one driver.
+    #[error("swap moved on behind the driver's back")]
+    Conflict,
+}
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// The database of one engine.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: SqlitePool,
+}
+
+impl Store {
+    /// Opens or creates the database, brings it up to date, and refuses one that would not survive a power cut.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10));
+        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
+        let store = Self { pool };
+        store.migrate().await?;
+        store.check_pragma("journal_mode", "PRAGMA journal_mode", "wal").await?;
+        // 2 is FULL: the write-ahead log is synced at every commit.
+        store.check_pragma("synchronous", "PRAGMA synchronous", "2").await?;
+        Ok(store)
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        MIGRATIONS.run(&self.pool).await.map_err(|error| match error {
+            sqlx::migrate::MigrateError::VersionMissing(version) => StoreError::Newer(version),
+            other => StoreError::Migration(other),
+        })
+    }
+
+    async fn check_pragma(&self, pragma: &'static str, query: &'static str, expected: &'static str) -> Result<(), StoreError> {
+        use sqlx::{Row, ValueRef};
+        let row = sqlx::query(query).fetch_one(&self.pool).await?;
+        let is_text = row.try_get_raw(0)?.type_info().to_string() == "TEXT";
+        let found = if is_text { row.try_get::<String, _>(0)? } else { row.try_get::<i64, _>(0)?.to_string() };
+        if found == expected { Ok(()) } else { Err(StoreError::Unsafe { pragma, found, expected }) }
+    }
+
+    /// A pinned fact, such as a genesis hash.
+    pub async fn meta(&self, name: &str) -> Result<Option<String>, StoreError> {
+        Ok(sqlx::query_scalar("SELECT value FROM meta WHERE name = $1").bind(name).fetch_optional(&self.pool).await?)
+    }
+
+    /// Pins a fact.
+    pub async fn set_meta(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
+            .bind(name)
+            .bind(value)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// The Bitcoin wallet's stored state.
+    pub async fn wallet_changes(&self) -> Result<Option<String>, StoreError> {
+        Ok(sqlx::query_scalar("SELECT changes FROM wallet WHERE name = 'bitcoin'").fetch_optional(&self.pool).await?)
+    }
+
+    /// Replaces the Bitcoin wallet's stored state.
+    pub async fn save_wallet_changes(&self, changes: &str) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO wallet (name, changes) VALUES ('bitcoin', $1) ON CONFLICT (name) DO UPDATE SET changes = excluded.changes",
+        )
+        .bind(changes)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// How far a chain has been followed.
+    pub async fn cursor(&self, side: Side) -> Result<Option<Height>, StoreError> {
+        let height: Option<i64> = sqlx::query_scalar("SELECT height FROM cursors WHERE side = $1")
+            .bind(side_name(side))
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(height.map(|height| Height(height.unsigned_abs())))
+    }
+
+    /// Closes the database; waits for what is under way.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    pub(crate) fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+}
+
+pub(crate) fn side_name(side: Side) -> &'static str {
+    match side {
+        Side::Alpha => "alpha",
+        Side::Beta => "beta",
+    }
+}
+
+/// A stored number that the schema keeps as a signed 64-bit integer.
+pub(crate) fn to_db(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("our own types hold only strings, lists and objects")
+}
+
+pub(crate) fn from_json<T: serde::de::DeserializeOwned>(table: &'static str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Corrupt { table, reason: error.to_string() })
+}
+
+pub(crate) fn exists_or(error: sqlx::Error) -> StoreError {
+    match error.as_database_error() {
+        Some(db) if db.is_unique_violation() => StoreError::Exists { what: db.message().to_owned() },
+        Some(_) | None => StoreError::Database(error),
+    }
+}

@@ -1,0 +1,285 @@
+//! Swaps, their events and the outbox.
+
+use super::{Store, StoreError, exists_or, from_json, json, side_name, to_db};
+use sqlx::{FromRow, Sqlite, Transaction};
+use swap_contract::bytes::{OrderId, SwapId};
+use swap_contract::document::SignedContract;
+use swap_contract::event::{Event, Step};
+use swap_contract::leg::{Side, TxRef};
+use swap_contract::swap::{Snapshot, Swap};
+use swap_contract::time::{Height, UnixTime};
+
+/// A swap that begins.
+#[derive(Clone, Debug)]
+pub struct NewSwap {
+    /// The contract with both signatures.
+    pub contract: SignedContract,
+    /// The order it follows from.
+    pub order: OrderId,
+    /// The machine, untouched.
+    pub swap: Swap,
+    /// Whether both parties are known to hold the doubly signed contract; the order is agreed then.
+    pub agreed: bool,
+    /// This computer's clock.
+    pub now: UnixTime,
+}
+
+/// A swap as it was stored.
+#[derive(Clone, Debug)]
+pub struct StoredSwap {
+    /// The machine.
+    pub swap: Swap,
+    /// The newest event's number.
+    pub seq: u64,
+    /// When the swap began.
+    pub created_at: UnixTime,
+    /// Transactions that may have left.
+    pub outbox: Vec<OutboxRow>,
+}
+
+/// A transaction that may have left this computer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// What it does.
+    pub step: Step,
+    /// Its name on its chain.
+    pub tx: TxRef,
+    /// The bytes, unless they are made anew each time.
+    pub bytes: Vec<u8>,
+    /// What it pays, in the base unit.
+    pub fee: u64,
+    /// Its size.
+    pub size: u64,
+    /// Satoshis per 1000 weight units.
+    pub fee_rate: u64,
+    /// Coins it spends.
+    pub inputs: Vec<String>,
+}
+
+#[derive(FromRow)]
+struct SwapDbRow {
+    id: String,
+    contract: String,
+    snapshot: String,
+    seq: i64,
+    created_at: i64,
+}
+
+#[derive(FromRow)]
+struct OutboxDbRow {
+    step: String,
+    tx: String,
+    bytes: Vec<u8>,
+    fee: i64,
+    size: i64,
+    fee_rate: i64,
+}
+
+#[derive(FromRow)]
+struct EventDbRow {
+    seq: i64,
+    at: i64,
+    event: String,
+}
+
+const SWAP_COLUMNS_OPEN: &str = "SELECT id, contract, snapshot, seq, created_at FROM swaps WHERE ended = 0 ORDER BY created_at, id";
+const SWAP_BY_ID: &str = "SELECT id, contract, snapshot, seq, created_at FROM swaps WHERE id = $1";
+const SWAP_PAGE: &str = "SELECT s.id, s.contract, s.snapshot, s.seq, s.created_at FROM swaps s WHERE ($1 = 0 OR s.ended = 0) AND \
+    ($2 = '' OR (s.created_at, s.id) < (SELECT b.created_at, b.id FROM swaps b WHERE b.id = $2)) \
+    ORDER BY s.created_at DESC, s.id DESC LIMIT $3";
+
+impl Store {
+    /// Stores a new swap, and that its order is agreed, at once. Refuses a hashlock or an order that was used before.
+    pub async fn begin_swap(&self, new: &NewSwap) -> Result<(), StoreError> {
+        let contract = new.swap.contract();
+        let mut tx = self.pool().begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::query(
+            "INSERT INTO swaps (id, hashlock, order_id, contract, snapshot, seq, created_at) VALUES ($1, $2, $3, $4, $5, 0, $6)",
+        )
+        .bind(contract.id().to_string())
+        .bind(contract.hashlock().to_string())
+        .bind(new.order.to_string())
+        .bind(json(&new.contract))
+        .bind(json(&new.swap.snapshot()))
+        .bind(to_db(new.now.0))
+        .execute(&mut *tx)
+        .await
+        .map_err(exists_or)?;
+        if new.agreed {
+            sqlx::query("UPDATE orders SET state = 'agreed' WHERE id = $1").bind(new.order.to_string()).execute(&mut *tx).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Atomically: appends `event` behind `expected`, replaces the snapshot, and writes what is about to be sent.
+    pub async fn commit(
+        &self,
+        swap: &Swap,
+        expected: u64,
+        event: &Event,
+        outbox: Option<&OutboxRow>,
+        cursor: (Side, Option<Height>),
+    ) -> Result<u64, StoreError> {
+        let id = swap.id().to_string();
+        let seq = expected + 1;
+        let mut tx = self.pool().begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::query("INSERT INTO events (swap_id, seq, at, event) VALUES ($1, $2, $3, $4)")
+            .bind(&id)
+            .bind(to_db(seq))
+            .bind(to_db(event.clocks.now.0))
+            .bind(json(event))
+            .execute(&mut *tx)
+            .await
+            .map_err(exists_or)?;
+        let moved = sqlx::query("UPDATE swaps SET snapshot = $1, seq = $2, ended = $3 WHERE id = $4 AND seq = $5")
+            .bind(json(&swap.snapshot()))
+            .bind(to_db(seq))
+            .bind(i64::from(swap.outcome().is_some()))
+            .bind(&id)
+            .bind(to_db(expected))
+            .execute(&mut *tx)
+            .await?;
+        if moved.rows_affected() != 1 {
+            return Err(StoreError::Conflict);
+        }
+        if let Some(row) = outbox {
+            write_outbox(&mut tx, &id, row, event.clocks.now).await?;
+        }
+        if swap.outcome().is_some() {
+            sqlx::query("DELETE FROM reserved_inputs WHERE swap_id = $1").bind(&id).execute(&mut *tx).await?;
+        }
+        if let (side, Some(height)) = cursor {
+            sqlx::query("INSERT INTO cursors (side, height) VALUES ($1, $2) ON CONFLICT (side) DO UPDATE SET height = excluded.height")
+                .bind(side_name(side))
+                .bind(to_db(height.0))
+                .execute(&mut *tx)
+                .await?;
+        }
+        tx.commit().await?;
+        Ok(seq)
+    }
+
+    /// Replaces the bytes of a step that was sent before: the same step at a higher fee.
+    pub async fn replace_outbox(&self, swap: &SwapId, row: &OutboxRow, now: UnixTime) -> Result<(), StoreError> {
+        let mut tx = self.pool().begin_with("BEGIN IMMEDIATE").await?;
+        write_outbox(&mut tx, &swap.to_string(), row, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// All swaps that have not ended, oldest first, with what they may have sent.
+    pub async fn open_swaps(&self) -> Result<Vec<StoredSwap>, StoreError> {
+        let rows: Vec<SwapDbRow> = sqlx::query_as(SWAP_COLUMNS_OPEN).fetch_all(self.pool()).await?;
+        self.with_outbox(rows).await
+    }
+
+    /// How many swaps have not ended.
+    pub async fn count_open_swaps(&self) -> Result<u64, StoreError> {
+        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM swaps WHERE ended = 0").fetch_one(self.pool()).await?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// Coins that stored transactions of open swaps spend.
+    pub async fn reserved_inputs(&self) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar("SELECT input FROM reserved_inputs ORDER BY input").fetch_all(self.pool()).await?)
+    }
+
+    /// One swap.
+    pub async fn swap(&self, id: &SwapId) -> Result<Option<StoredSwap>, StoreError> {
+        let rows: Vec<SwapDbRow> = sqlx::query_as(SWAP_BY_ID).bind(id.to_string()).fetch_all(self.pool()).await?;
+        Ok(self.with_outbox(rows).await?.pop())
+    }
+
+    /// Swaps, newest first, behind the one named `after`.
+    pub async fn swap_page(&self, after: &str, limit: u32, open_only: bool) -> Result<Vec<StoredSwap>, StoreError> {
+        let rows: Vec<SwapDbRow> = sqlx::query_as(SWAP_PAGE)
+            .bind(i64::from(open_only))
+            .bind(after)
+            .bind(i64::from(limit))
+            .fetch_all(self.pool())
+            .await?;
+        self.with_outbox(rows).await
+    }
+
+    /// A swap's events behind number `after`, oldest first.
+    pub async fn events(&self, id: &SwapId, after: u64, limit: u32) -> Result<Vec<(u64, UnixTime, Event)>, StoreError> {
+        let rows: Vec<EventDbRow> =
+            sqlx::query_as("SELECT seq, at, event FROM events WHERE swap_id = $1 AND seq > $2 ORDER BY seq LIMIT $3")
+                .bind(id.to_string())
+                .bind(to_db(after))
+                .bind(i64::from(limit))
+                .fetch_all(self.pool())
+                .await?;
+        rows.into_iter()
+            .map(|row| Ok((row.seq.unsigned_abs(), UnixTime(row.at.unsigned_abs()), from_json("events", &row.event)?)))
+            .collect()
+    }
+
+    async fn with_outbox(&self, rows: Vec<SwapDbRow>) -> Result<Vec<StoredSwap>, StoreError> {
+        let mut swaps = Vec::with_capacity(rows.len());
+        for row in rows {
+            let contract: SignedContract = from_json("swaps", &row.contract)?;
+            let snapshot: Snapshot = from_json("swaps", &row.snapshot)?;
+            swaps.push(StoredSwap {
+                swap: Swap::restore(contract.document, snapshot),
+                seq: row.seq.unsigned_abs(),
+                created_at: UnixTime(row.created_at.unsigned_abs()),
+                outbox: self.outbox(&row.id).await?,
+            });
+        }
+        Ok(swaps)
+    }
+
+    async fn outbox(&self, id: &str) -> Result<Vec<OutboxRow>, StoreError> {
+        let rows: Vec<OutboxDbRow> = sqlx::query_as("SELECT step, tx, bytes, fee, size, fee_rate FROM outbox WHERE swap_id = $1")
+            .bind(id)
+            .fetch_all(self.pool())
+            .await?;
+        let inputs: Vec<String> =
+            sqlx::query_scalar("SELECT input FROM reserved_inputs WHERE swap_id = $1").bind(id).fetch_all(self.pool()).await?;
+        rows.into_iter()
+            .map(|row| {
+                let step = Step::by_name(&row.step)
+                    .ok_or_else(|| StoreError::Corrupt { table: "outbox", reason: format!("no step is called {}", row.step) })?;
+                let inputs = if step == Step::FundAlpha { inputs.clone() } else { Vec::new() };
+                Ok(OutboxRow {
+                    step,
+                    tx: TxRef(row.tx),
+                    bytes: row.bytes,
+                    fee: row.fee.unsigned_abs(),
+                    size: row.size.unsigned_abs(),
+                    fee_rate: row.fee_rate.unsigned_abs(),
+                    inputs,
+                })
+            })
+            .collect()
+    }
+}
+
+async fn write_outbox(tx: &mut Transaction<'_, Sqlite>, id: &str, row: &OutboxRow, now: UnixTime) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO outbox (swap_id, step, tx, bytes, fee, size, fee_rate, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+         ON CONFLICT (swap_id, step) DO UPDATE SET tx = excluded.tx, bytes = excluded.bytes, fee = excluded.fee, \
+         size = excluded.size, fee_rate = excluded.fee_rate, updated_at = excluded.updated_at",
+    )
+    .bind(id)
+    .bind(row.step.name())
+    .bind(&row.tx.0)
+    .bind(&row.bytes)
+    .bind(to_db(row.fee))
+    .bind(to_db(row.size))
+    .bind(to_db(row.fee_rate))
+    .bind(to_db(now.0))
+    .execute(&mut **tx)
+    .await?;
+    for input in &row.inputs {
+        sqlx::query("INSERT INTO reserved_inputs (input, swap_id) VALUES ($1, $2)")
+            .bind(input)
+            .bind(id)
+            .execute(&mut **tx)
+            .await
+            .map_err(exists_or)?;
+    }
+    Ok(())
+}
