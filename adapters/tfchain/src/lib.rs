@@ -1,0 +1,168 @@
+//! TF Chain: the beta leg of a swap, and the engine's TFT wallet.
+//!
+//! One [`TfChain`] speaks to one node over a web socket, old or new, archive or pruned. It knows neither the engine nor its store nor
+//! the other chain. It tries once; the engine tries again. Only the connection and the stream of what happens come back by
+//! themselves, for ever.
+//!
+//! What the chain does with a swap is read from the HTLC pallet's storage, which keeps an outcome for 28 days: an engine that was
+//! down needs no archive node. Everything in the runtime is found by name in its live metadata, so an upgrade that moves things
+//! about changes nothing; a runtime that cannot be understood makes the tip unhealthy and refuses new fundings.
+
+#![warn(missing_docs)]
+
+mod connect;
+mod error;
+mod hash;
+mod heads;
+mod health;
+mod index;
+mod observe;
+mod pallet;
+mod shapes;
+mod storage;
+mod submit;
+mod wallet;
+mod watch;
+
+use async_trait::async_trait;
+use connect::{Link, Session};
+use error::{AskError, refused};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use health::{Pace, Signs};
+use index::Index;
+use shapes::Shapes;
+use std::sync::Arc;
+use storage::View;
+use submit::LastFunding;
+use subxt_signer::sr25519::Keypair;
+use swap_contract::bytes::{GenesisHash, SwapId};
+use swap_contract::document::Account;
+use swap_contract::leg::{Side, TxRef};
+use swap_contract::policy::Policy;
+use swap_contract::port::{BetaTerms, Chain, ChainError, ChainUpdate, HtlcOp, LegTerms, OpKind, SignedTx};
+use swap_contract::time::{Height, Tip};
+use tokio::sync::{Mutex, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use watch::Watcher;
+
+/// Updates that may wait for the engine; more, and the watch waits.
+const UPDATES: usize = 256;
+
+/// Which node to speak to, and how its chain is judged.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `ws://` or `wss://`.
+    pub ws_url: String,
+    /// The network the node must be on; without it, whichever the node is on when it is first met.
+    pub genesis: Option<GenesisHash>,
+    /// The margins that make the chain fit or unfit.
+    pub policy: &'static Policy,
+}
+
+/// The adapter to TF Chain.
+pub struct TfChain {
+    link: Arc<Link>,
+    index: Arc<Index>,
+    shapes: Arc<Shapes>,
+    policy: &'static Policy,
+    signer: Keypair,
+    pace: Mutex<Pace>,
+    last_funding: Mutex<Option<LastFunding>>,
+}
+
+impl TfChain {
+    /// Connects, and checks the network. `signer` is the account that funds.
+    ///
+    /// # Errors
+    /// [`ChainError::WrongNetwork`]; [`ChainError::Unavailable`] if there is no node: try again.
+    pub async fn connect(config: Config, signer: Keypair) -> Result<Arc<Self>, ChainError> {
+        let Config { ws_url, genesis, policy } = config;
+        Ok(Arc::new(Self {
+            link: Arc::new(Link::open(&ws_url, genesis).await?),
+            index: Arc::default(),
+            shapes: Arc::default(),
+            policy,
+            signer,
+            pace: Mutex::default(),
+            last_funding: Mutex::default(),
+        }))
+    }
+
+    /// The account that funds, and that is paid.
+    pub fn account(&self) -> Account {
+        Account(self.signer.public_key().0)
+    }
+
+    /// The network.
+    pub fn genesis_hash(&self) -> GenesisHash {
+        self.link.genesis()
+    }
+
+    async fn ask_tip(&self, session: &Session) -> Result<Tip, AskError> {
+        let best = session.best().await?;
+        let time = View::of(session, best).await?.time().await?;
+        let runtime = session.runtime_after(best.hash, best.number).await?;
+        let signs = Signs {
+            height: best.number,
+            time,
+            final_height: session.finalised().await?.number,
+            mean_block: self.pace.lock().await.mean(session, best, self.policy.beta_mean_over).await?,
+            known_runtime: self.shapes.knows(&runtime),
+        };
+        Ok(signs.tip(self.policy, health::now_ms()))
+    }
+}
+
+#[async_trait]
+impl Chain for TfChain {
+    fn side(&self) -> Side {
+        Side::Beta
+    }
+
+    fn track(&self, terms: LegTerms) {
+        match terms {
+            LegTerms::Beta(terms) => self.index.track(terms),
+            LegTerms::Alpha(terms) => tracing::error!(swap = %terms.swap, "asked to track a Bitcoin leg on TF Chain"),
+        }
+    }
+
+    fn untrack(&self, swap: &SwapId) {
+        self.index.untrack(swap);
+    }
+
+    /// Signs a funding, or makes an unsigned redeem or refund. Never durable. Without bytes where the chain shows the effect
+    /// already. A funding's `id` is the HTLC's id, a redeem's or refund's the hash of its bytes.
+    async fn prepare(&self, op: &HtlcOp, _reserved: &[String]) -> Result<SignedTx, ChainError> {
+        let terms = beta(&op.terms)?;
+        match &op.kind {
+            OpKind::Fund { refund_after } => self.prepare_fund(terms, *refund_after).await,
+            OpKind::Redeem(redeem) => self.prepare_redeem(terms, redeem.htlc(), redeem.preimage()).await,
+            OpKind::Refund { htlc } => self.prepare_refund(terms, htlc).await,
+        }
+    }
+
+    async fn broadcast(&self, tx: &SignedTx) -> Result<TxRef, ChainError> {
+        self.submit(tx).await
+    }
+
+    /// `from` is not needed: what matters of the past is in the pallet's storage. Call it from within a tokio runtime.
+    fn watch(&self, _from: Option<Height>) -> BoxStream<'static, ChainUpdate> {
+        let (out, updates) = mpsc::channel(UPDATES);
+        let watcher = Watcher::new(self.link.clone(), self.index.clone(), self.shapes.clone(), self.policy, out);
+        tokio::spawn(watcher.run());
+        ReceiverStream::new(updates).boxed()
+    }
+
+    async fn tip(&self) -> Result<Tip, ChainError> {
+        let session = self.link.session().await?;
+        self.ask_tip(&session).await.map_err(AskError::for_exit)
+    }
+}
+
+fn beta(terms: &LegTerms) -> Result<&BetaTerms, ChainError> {
+    match terms {
+        LegTerms::Beta(terms) => Ok(terms),
+        LegTerms::Alpha(_) => Err(refused("a Bitcoin leg")),
+    }
+}
