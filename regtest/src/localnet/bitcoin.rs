@@ -1,0 +1,184 @@
+//! The localnet's bitcoind: how it is started, asked and made to mine. It has no wallet; others own the keys.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+use serde_json::{Value, json};
+
+use super::ports::free_port;
+use super::process::Spec;
+use super::state::{BitcoinState, Home};
+use crate::rpc::Client;
+
+pub const SERVICE: &str = "bitcoind";
+/// Anyone can spend: where the rewards of blocks go that are mined for nobody.
+const NOBODY: &str = "raw(51)";
+/// BIP-113: the median of this many blocks is the chain's own time.
+pub const MEDIAN_TIME_BLOCKS: u32 = 11;
+/// A coinbase output can be spent when this many blocks lie on its own.
+pub const COINBASE_MATURITY: u32 = 100;
+
+/// Prepares the data folder and says how to start bitcoind.
+pub fn spec(home: &Home, bitcoind: &Path) -> Result<(Spec, BitcoinState)> {
+    let data = home.folder().join("bitcoin");
+    fs::create_dir_all(&data)?;
+    let port = free_port()?;
+    let spec = Spec {
+        name: SERVICE.to_owned(),
+        program: bitcoind.to_path_buf(),
+        args: vec![
+            "-regtest".to_owned(),
+            format!("-datadir={}", data.display()),
+            "-server=1".to_owned(),
+            format!("-rpcport={port}"),
+            "-rpcbind=127.0.0.1".to_owned(),
+            "-rpcallowip=127.0.0.1".to_owned(),
+            // Nobody to talk to: no port, no search for peers.
+            "-listen=0".to_owned(),
+            "-dnsseed=0".to_owned(),
+            "-fixedseeds=0".to_owned(),
+            // The rules of mainnet's mempool.
+            "-acceptnonstdtxn=0".to_owned(),
+            "-dbcache=32".to_owned(),
+            "-par=1".to_owned(),
+            "-printtoconsole=1".to_owned(),
+            "-nodebuglogfile".to_owned(),
+        ],
+        env: Vec::new(),
+        log: home.log(SERVICE),
+    };
+    let cli = bitcoind.with_file_name("bitcoin-cli");
+    let state = BitcoinState {
+        pid: 0,
+        rpc_url: format!("http://127.0.0.1:{port}"),
+        cookie_file: data.join("regtest").join(".cookie"),
+        log: spec.log.clone(),
+        cli: cli.is_file().then_some(cli),
+    };
+    Ok((spec, state))
+}
+
+#[derive(Clone, Debug)]
+pub struct Bitcoin {
+    client: Client,
+}
+
+/// One transaction in a block, as bitcoind tells it.
+#[derive(Clone, Debug)]
+pub struct MinedTransaction {
+    pub txid: String,
+    pub height: u64,
+    pub vsize: u64,
+    /// Satoshis; none for a coinbase.
+    pub fee: Option<u64>,
+    /// Scripts of the spent outputs and of the new ones, in hex, with their satoshis.
+    pub inputs: Vec<(String, u64)>,
+    pub outputs: Vec<(String, u64)>,
+}
+
+impl Bitcoin {
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub fn height(&self) -> Result<u64> {
+        let height = self.client.call("getblockcount", &json!([]))?;
+        height.as_u64().ok_or_else(|| anyhow!("bitcoind's height is {height}"))
+    }
+
+    /// The median time past of the tip, unix seconds.
+    pub fn median_time(&self) -> Result<u64> {
+        let info = self.client.call("getblockchaininfo", &json!([]))?;
+        info["mediantime"].as_u64().ok_or_else(|| anyhow!("no median time in {info}"))
+    }
+
+    pub fn mine(&self, blocks: u32) -> Result<()> {
+        self.client.call("generatetodescriptor", &json!([blocks, NOBODY]))?;
+        Ok(())
+    }
+
+    pub fn mine_to(&self, blocks: u32, address: &str) -> Result<()> {
+        self.client.call("generatetoaddress", &json!([blocks, address]))?;
+        Ok(())
+    }
+
+    /// Stops bitcoind's clock at this unix time.
+    pub fn set_time(&self, unix_seconds: u64) -> Result<()> {
+        self.client.call("setmocktime", &json!([unix_seconds]))?;
+        Ok(())
+    }
+
+    /// The scripts of all unspent outputs that the descriptors own, and their satoshis together.
+    pub fn unspent(&self, descriptors: &[String], range: u32) -> Result<u64> {
+        let objects: Vec<Value> = descriptors.iter().map(|descriptor| json!({ "desc": descriptor, "range": range })).collect();
+        let scan = self.client.call("scantxoutset", &json!(["start", objects]))?;
+        let unspents = scan["unspents"].as_array().ok_or_else(|| anyhow!("scantxoutset lists nothing"))?;
+        unspents.iter().map(|unspent| satoshis(&unspent["amount"])).sum()
+    }
+
+    /// The scripts, in hex, of the first `range` addresses of a descriptor.
+    pub fn scripts(&self, descriptor: &str, range: u32) -> Result<Vec<String>> {
+        let params = if descriptor.contains('*') { json!([descriptor, [0, range - 1]]) } else { json!([descriptor]) };
+        let addresses = self.client.call("deriveaddresses", &params)?;
+        let addresses = addresses.as_array().ok_or_else(|| anyhow!("deriveaddresses lists nothing"))?;
+        addresses
+            .iter()
+            .map(|address| {
+                let known = self.client.call("validateaddress", &json!([address]))?;
+                let script = known["scriptPubKey"].as_str().ok_or_else(|| anyhow!("{address} has no script"))?;
+                Ok(script.to_owned())
+            })
+            .collect()
+    }
+
+    /// Every transaction of one block but the coinbase.
+    pub fn transactions(&self, height: u64) -> Result<Vec<MinedTransaction>> {
+        let hash = self.client.call("getblockhash", &json!([height]))?;
+        let block = self.client.call("getblock", &json!([hash, 3]))?;
+        let transactions = block["tx"].as_array().ok_or_else(|| anyhow!("block {height} lists no transactions"))?;
+        transactions.iter().skip(1).map(|transaction| mined(transaction, height)).collect()
+    }
+}
+
+fn mined(transaction: &Value, height: u64) -> Result<MinedTransaction> {
+    let list = |name: &str| transaction[name].as_array().cloned().unwrap_or_default();
+    let coin = |output: &Value| -> Result<(String, u64)> {
+        let script = output["scriptPubKey"]["hex"].as_str().ok_or_else(|| anyhow!("an output without a script"))?;
+        Ok((script.to_owned(), satoshis(&output["value"])?))
+    };
+    Ok(MinedTransaction {
+        txid: transaction["txid"].as_str().ok_or_else(|| anyhow!("a transaction without an id"))?.to_owned(),
+        height,
+        vsize: transaction["vsize"].as_u64().ok_or_else(|| anyhow!("a transaction without a size"))?,
+        fee: if transaction["fee"].is_null() { None } else { Some(satoshis(&transaction["fee"])?) },
+        inputs: list("vin").iter().map(|input| coin(&input["prevout"])).collect::<Result<_>>()?,
+        outputs: list("vout").iter().map(coin).collect::<Result<_>>()?,
+    })
+}
+
+/// bitcoind writes amounts as decimal numbers of bitcoins with 8 places, which a double holds exactly enough.
+fn satoshis(amount: &Value) -> Result<u64> {
+    let bitcoins = amount.as_f64().ok_or_else(|| anyhow!("{amount} is no amount"))?;
+    format!("{bitcoins:.8}").replace('.', "").parse().with_context(|| format!("{amount} is no amount"))
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimal_bitcoins_become_exact_satoshis() {
+        for (text, expected) in [("0.00000001", 1), ("20999999.97690000", 2_099_999_997_690_000), ("50", 5_000_000_000), ("0.1", 10_000_000)] {
+            let amount: Value = serde_json::from_str(text).unwrap();
+            assert_eq!(satoshis(&amount).unwrap(), expected);
+        }
+        assert!(satoshis(&json!("50")).is_err());
+        assert!(satoshis(&json!(-1)).is_err());
+    }
+}

@@ -1,0 +1,245 @@
+//! `cargo regtest`: Bitcoin, TF Chain and two engines, for real, on this machine.
+//!
+//! Exit codes: 0 done; 1 failed; 2 wrong command line; 3 packages are missing and the command to install them was
+//! printed; 130 interrupted.
+
+mod cache;
+mod command;
+mod duration;
+mod interrupt;
+mod localnet;
+mod lock;
+mod logs;
+mod progress;
+mod rpc;
+mod setup;
+mod status;
+mod supervisor;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use clap::{Args, Parser, Subcommand};
+
+use cache::Cache;
+use interrupt::Interrupted;
+use localnet::bitcoin::Bitcoin;
+use localnet::clock::Clock;
+use localnet::state::{DEFAULT_NAME, Home};
+use localnet::tfchain::TfChain;
+use localnet::{Options, process};
+use progress::say;
+use setup::Parts;
+use setup::packages::MissingPackages;
+use supervisor::Order;
+
+const EXIT_FAILED: u8 = 1;
+const EXIT_PACKAGES_MISSING: u8 = 3;
+const EXIT_INTERRUPTED: u8 = 130;
+
+/// Real chains on this machine: Bitcoin (regtest), TF Chain and two engines.
+///
+/// What takes long to build is kept in $TWINSWAP_CACHE, by default ~/.cache/twinswap.
+#[derive(Parser)]
+#[command(name = "cargo regtest", bin_name = "cargo regtest", version)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Find or build everything that the other commands run. A second time this takes seconds.
+    Setup(Chains),
+    /// Start the chains and two funded engines, alice (BTC) and bob (TFT); Ctrl-C stops them.
+    Up {
+        #[command(flatten)]
+        name: Name,
+        #[command(flatten)]
+        chains: Chains,
+        /// Return when everything is up, and leave it running.
+        #[arg(long)]
+        detach: bool,
+        /// Seconds between two Bitcoin blocks.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        block_seconds: u64,
+        /// Keep the folder with data and logs at the end.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Stop a localnet.
+    Down {
+        #[command(flatten)]
+        name: Name,
+        /// Stop all of them.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show what is running.
+    Status {
+        /// Only this one.
+        #[arg(long)]
+        name: Option<String>,
+        /// One JSON array instead of tables.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Mine Bitcoin blocks now.
+    Mine {
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+        blocks: u32,
+        #[command(flatten)]
+        name: Name,
+    },
+    /// Move the time of both chains.
+    Clock {
+        #[command(subcommand)]
+        command: ClockCommand,
+    },
+    /// Show the end of the logs.
+    Logs {
+        /// bitcoind, tfchain, alice, bob or supervisor; all of them if left out.
+        who: Option<String>,
+        #[command(flatten)]
+        name: Name,
+        /// Go on with what is written next, until Ctrl-C.
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Print the programs' places as shell assignments, for tests started by hand.
+    Env,
+    #[command(name = process::LAUNCH, hide = true)]
+    Launch {
+        parent: u32,
+        program: PathBuf,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    #[command(name = supervisor::SUPERVISE, hide = true)]
+    Supervise { order: String },
+}
+
+#[derive(Subcommand)]
+enum ClockCommand {
+    /// Move both chains forward, for example by 2h or 1h30m: TF Chain's next block and Bitcoin's median time follow.
+    Advance {
+        #[arg(value_parser = duration::parse)]
+        by: Duration,
+        #[command(flatten)]
+        name: Name,
+    },
+}
+
+#[derive(Args)]
+struct Name {
+    /// Which localnet: several live side by side under different names.
+    #[arg(long, default_value = DEFAULT_NAME)]
+    name: String,
+}
+
+#[derive(Args)]
+struct Chains {
+    /// Only bitcoind and the TF Chain node, no engines.
+    #[arg(long)]
+    chains_only: bool,
+}
+
+impl Chains {
+    fn parts(&self) -> Parts {
+        if self.chains_only { Parts::Chains } else { Parts::ChainsAndEngine }
+    }
+}
+
+fn main() -> ExitCode {
+    match run(CommandLine::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(format!("error: {error:#}"));
+            if error.is::<MissingPackages>() {
+                ExitCode::from(EXIT_PACKAGES_MISSING)
+            } else if error.is::<Interrupted>() {
+                ExitCode::from(EXIT_INTERRUPTED)
+            } else {
+                ExitCode::from(EXIT_FAILED)
+            }
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    let cache = Cache::open()?;
+    match command {
+        Command::Setup(chains) => setup::run(&cache, &checkout()?, chains.parts()).map(drop),
+        Command::Up { name, chains, detach, block_seconds, keep } => {
+            let tools = setup::run(&cache, &checkout()?, chains.parts())?;
+            let order = Order { tools, options: Options { name: name.name, block_seconds, keep } };
+            if detach {
+                println!("{}", status::introduction(&supervisor::detach(&cache, &order)?));
+                return Ok(());
+            }
+            supervisor::run(&cache, &order, |state| {
+                println!("{}\n\nCtrl-C stops everything.", status::introduction(state));
+            })
+        }
+        Command::Down { name, all } => {
+            let homes = if all { Home::all(&cache)? } else { vec![Home::new(&cache, &name.name)?] };
+            homes.iter().try_for_each(supervisor::down)
+        }
+        Command::Status { name, json } => show_status(&cache, name.as_deref(), json),
+        Command::Mine { blocks, name } => {
+            let home = Home::new(&cache, &name.name)?;
+            let bitcoin = Bitcoin::new(home.state()?.bitcoin.client());
+            Clock::new(&home).mine(&bitcoin, blocks)?;
+            println!("Bitcoin height {}", bitcoin.height()?);
+            Ok(())
+        }
+        Command::Clock { command: ClockCommand::Advance { by, name } } => {
+            let home = Home::new(&cache, &name.name)?;
+            let state = home.state()?;
+            let clock = Clock::new(&home);
+            clock.advance(&Bitcoin::new(state.bitcoin.client()), &TfChain::new(state.tfchain.client()), by)?;
+            println!("both chains are {} ahead of the real time", progress::clock(Duration::from_secs(clock.offset()?)));
+            Ok(())
+        }
+        Command::Logs { who, name, follow } => logs::show(&Home::new(&cache, &name.name)?, who.as_deref(), follow),
+        Command::Env => {
+            let tools = setup::run(&cache, &checkout()?, Parts::Chains)?;
+            tools.environment().iter().for_each(|(key, value)| println!("export {key}='{}'", value.display()));
+            Ok(())
+        }
+        Command::Launch { parent, program, args } => process::launch(parent, &program, &args),
+        Command::Supervise { order } => supervisor::run(&cache, &serde_json::from_str(&order)?, |_| say("up")),
+    }
+}
+
+fn show_status(cache: &Cache, name: Option<&str>, json: bool) -> Result<()> {
+    let (running, stopped) = match name {
+        Some(name) => (vec![Home::new(cache, name)?], Vec::new()),
+        None => status::homes(cache)?,
+    };
+    if json {
+        let all: Vec<_> = running.iter().map(status::describe).collect::<Result<_>>()?;
+        println!("{}", serde_json::to_string_pretty(&all)?);
+        return Ok(());
+    }
+    for home in &running {
+        println!("{}", status::table(home)?);
+    }
+    for home in &stopped {
+        println!("{} does not run; its logs are in {}", home.name(), home.folder().display());
+    }
+    if running.is_empty() && stopped.is_empty() {
+        println!("nothing runs; `cargo regtest up` starts a localnet");
+    }
+    Ok(())
+}
+
+/// The repository that this tool was started from, or else built from.
+fn checkout() -> Result<PathBuf> {
+    let own = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| OsString::from(env!("CARGO_MANIFEST_DIR")));
+    let checkout = Path::new(&own).parent().ok_or_else(|| anyhow!("{} has no parent", Path::new(&own).display()))?;
+    checkout.canonicalize().with_context(|| format!("the checkout {} is gone", checkout.display()))
+}
