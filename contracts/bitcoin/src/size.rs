@@ -18,8 +18,10 @@ const CONTROL_BLOCK_PUSH: u64 = 1 + CONTROL_BLOCK as u64;
 
 /// One more input that redeems.
 pub const REDEEM_INPUT: Weight = Weight::from_wu(INPUT_BASE + 1 + SIGNATURE + 33 + 1 + REDEEM_SCRIPT as u64 + CONTROL_BLOCK_PUSH);
+/// The witness of any key-path spend: one signature.
+pub const KEY_WITNESS: Weight = Weight::from_wu(1 + SIGNATURE);
 /// One more input that is spent by both parties together.
-pub const COOPERATIVE_INPUT: Weight = Weight::from_wu(INPUT_BASE + 1 + SIGNATURE);
+pub const COOPERATIVE_INPUT: Weight = Weight::from_wu(INPUT_BASE + KEY_WITNESS.to_wu());
 
 /// One more input that is refunded: four bytes hold a time before 2038, five any later one.
 pub const fn refund_input(refund_after: u32) -> Weight {

@@ -1,0 +1,91 @@
+//! Where to begin: behind the newest block that the listener, the wallet and every watched leg have seen already.
+
+use super::{Ended, Follower};
+use crate::ring::{Known, Ring};
+use bitcoin::BlockHash;
+
+/// Blocks known before the first that is followed, for the median time and for small reorgs right at the start.
+const BEHIND: u64 = 100;
+/// How much earlier than the margins say a leg's funding is looked for: a reorg moves the median time a little.
+const SLACK_SECONDS: u64 = 3_600;
+
+impl Follower {
+    pub(super) async fn start(&mut self) -> Result<(), Ended> {
+        let best = self.node.rpc.blockchain_info().await?.blocks;
+        let wallet = self.wallet_base(best).await?;
+        let legs = self.legs_base(best).await?;
+        let from = self.from.map_or(best, |from| from.0);
+        let at = from.min(wallet).min(legs).min(best);
+        let mut blocks = self.headers(at.saturating_sub(BEHIND), at).await?.into_iter();
+        let mut ring = Ring::new(blocks.next().ok_or(Ended::Lost)?);
+        blocks.for_each(|block| ring.push(block));
+        if at < best {
+            tracing::info!(from = at + 1, to = best, "catching up with bitcoin blocks");
+        }
+        self.node.wallet.resume_from(wallet);
+        self.node.index().disconnect_above(at);
+        self.mempool.reset();
+        self.reorged = true;
+        self.ring = Some(ring);
+        Ok(())
+    }
+
+    /// The newest block that the wallet and the node agree on. A wallet that is new begins at its birthday.
+    async fn wallet_base(&mut self, best: u64) -> Result<u64, Ended> {
+        let known = self.node.wallet.checkpoints();
+        if known.len() <= 1 {
+            let birthday = self.node.config.birthday.map_or(best, |birthday| birthday.min(best));
+            let blocks = self.headers(birthday.saturating_sub(BEHIND), birthday).await?;
+            let blocks: Vec<(u64, BlockHash)> = blocks.into_iter().map(|block| (block.height, block.hash)).collect();
+            self.node.wallet.begin_after(&blocks).map_err(Ended::Wallet)?;
+            return Ok(birthday);
+        }
+        // Two chains agree up to a height and differ above it.
+        let (mut agree, mut differ) = (0, known.len());
+        while differ - agree > 1 {
+            let middle = agree + (differ - agree) / 2;
+            let (height, hash) = known[middle];
+            if self.node.rpc.block_hash(height).await? == Some(hash) {
+                agree = middle;
+            } else {
+                differ = middle;
+            }
+        }
+        Ok(known[agree].0)
+    }
+
+    /// The newest block before any watched leg's contract: T1 is Bitcoin's median time at the contract and a fixed window, within
+    /// a tolerance, and the median time never falls.
+    async fn legs_base(&mut self, best: u64) -> Result<u64, Ended> {
+        let Some(earliest) = self.node.index().timelocks().min() else { return Ok(best) };
+        let policy = self.node.config.policy;
+        let before = u64::from(earliest)
+            .saturating_sub(policy.alpha_window.0 / 1000)
+            .saturating_sub(policy.alpha_redeem_margin.0 / 1000)
+            .saturating_sub(SLACK_SECONDS);
+        let (mut earlier, mut later) = (0, best + 1);
+        while later - earlier > 1 {
+            let middle = earlier + (later - earlier) / 2;
+            let Some(hash) = self.node.rpc.block_hash(middle).await? else {
+                later = middle;
+                continue;
+            };
+            if self.node.rpc.block_header(&hash).await?.mediantime < before {
+                earlier = middle;
+            } else {
+                later = middle;
+            }
+        }
+        Ok(earlier)
+    }
+
+    async fn headers(&self, from: u64, to: u64) -> Result<Vec<Known>, Ended> {
+        let mut blocks: Vec<Known> = Vec::new();
+        for height in from..=to {
+            let hash = self.node.rpc.block_hash(height).await?.ok_or(Ended::Lost)?;
+            let header = self.node.rpc.block_header(&hash).await?;
+            blocks.push(Known { height, hash, time: header.time });
+        }
+        Ok(blocks)
+    }
+}

@@ -1,0 +1,381 @@
+//! The engine's own bitcoins: a BDK wallet (BIP-86) that lives on the same block stream as the swaps, so nothing is scanned
+//! twice. It owns coins, addresses and signatures of fundings; it decides nothing and sends nothing.
+
+mod fund;
+mod store;
+
+pub use fund::FundingSize;
+pub use store::{StoreError, WalletStore};
+
+use bdk_wallet::bitcoin::bip32::{ChildNumber, DerivationPath, Xpriv, Xpub};
+use bdk_wallet::chain::{BlockId, CheckPoint, Merge};
+use bdk_wallet::template::Bip86Public;
+use bdk_wallet::{ChangeSet, KeychainKind, Update};
+use bitcoin::secp256k1::Secp256k1;
+use bitcoin::{Address, Amount, Block, Network, NetworkKind, OutPoint, ScriptBuf, Transaction, Txid};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use swap_contract::bytes::SwapId;
+
+/// Confirmations that a coinbase output needs before it can be spent.
+const COINBASE_MATURITY: u32 = 100;
+/// Blocks after which even an unremarkable chain is saved, so that a restart has little to catch up.
+const SAVE_EVERY: u32 = 24;
+
+/// Why the wallet could not be opened or kept.
+#[derive(Debug, thiserror::Error)]
+pub enum WalletError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What the store holds is not readable.
+    #[error("the stored wallet cannot be read: {0}")]
+    Unreadable(String),
+    /// The store holds the wallet of another seed or network.
+    #[error("the stored wallet does not fit this seed and network: {0}")]
+    Foreign(String),
+    /// The seed yields no usable key (one seed in 2^127).
+    #[error("the seed yields no key")]
+    Seed,
+    /// A block does not connect to what the wallet knows. Start again from [`OwnWallet::checkpoints`].
+    #[error("block {height} does not connect to the wallet's chain")]
+    Disconnected {
+        /// Of the block.
+        height: u64,
+    },
+    /// The wallet is new and has not met the chain yet.
+    #[error("the wallet is new and has not met the chain yet")]
+    NotAnchored,
+    /// Not enough coins that may be spent.
+    #[error("{available} available, {needed} needed")]
+    InsufficientFunds {
+        /// Free.
+        available: Amount,
+        /// With the fee.
+        needed: Amount,
+    },
+    /// The transaction cannot be built.
+    #[error("the transaction cannot be built: {0}")]
+    Build(String),
+}
+
+/// Free and coming money.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holdings {
+    /// In blocks and mature, or own change; without what is reserved.
+    pub spendable: Amount,
+    /// Incoming, or not mature yet.
+    pub pending: Amount,
+}
+
+/// A BDK wallet behind a lock, with its store.
+pub struct OwnWallet {
+    state: Mutex<State>,
+    /// Held while a change is on its way to the store, so that changes arrive in order.
+    saving: tokio::sync::Mutex<()>,
+    store: Arc<dyn WalletStore>,
+    root: Secret,
+}
+
+struct State {
+    wallet: bdk_wallet::Wallet,
+    /// Changes that the store does not have yet.
+    unsaved: ChangeSet,
+    /// Changes on their way to the store; they stay here until it has them, whatever happens to the caller.
+    leaving: ChangeSet,
+    unsaved_blocks: u32,
+    /// Whether more than block hashes is unsaved.
+    urgent: bool,
+    /// Own transactions in the mempool, and the look at the mempool when each was seen.
+    waiting: HashMap<Txid, u64>,
+    /// The payout script of each swap: the same for every attempt.
+    payouts: HashMap<SwapId, ScriptBuf>,
+    /// Blocks up to here were applied before this run.
+    base: u32,
+    /// Whether the wallet knows since when it has to look for its coins.
+    anchored: bool,
+    /// Rises with every use: BDK orders sightings and evictions by it.
+    clock: u64,
+}
+
+/// The root key; wiped when dropped.
+struct Secret(Xpriv);
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.private_key.non_secure_erase();
+    }
+}
+
+impl OwnWallet {
+    /// Opens the stored wallet or starts a new one. `seed` is BIP-39's, 16 to 64 bytes.
+    pub async fn open(network: Network, seed: &[u8], store: Arc<dyn WalletStore>) -> Result<Self, WalletError> {
+        let root = Secret(Xpriv::new_master(network, seed).map_err(|_| WalletError::Seed)?);
+        let [external, internal] = descriptors(&root.0, network)?;
+        let (wallet, is_new) = match store::load(store.as_ref()).await? {
+            Some(changes) => {
+                let loaded = bdk_wallet::Wallet::load()
+                    .descriptor(KeychainKind::External, Some(external))
+                    .descriptor(KeychainKind::Internal, Some(internal))
+                    .check_network(network)
+                    .load_wallet_no_persist(changes)
+                    .map_err(|error| WalletError::Foreign(error.to_string()))?;
+                (loaded.ok_or_else(|| WalletError::Unreadable("no descriptor".to_owned()))?, false)
+            }
+            None => {
+                let created = bdk_wallet::Wallet::create(external, internal)
+                    .network(network)
+                    .create_wallet_no_persist()
+                    .map_err(|error| WalletError::Unreadable(error.to_string()))?;
+                (created, true)
+            }
+        };
+        let tip = wallet.latest_checkpoint();
+        let mut state = State {
+            waiting: unconfirmed(&wallet).map(|txid| (txid, 0)).collect(),
+            wallet,
+            unsaved: ChangeSet::default(),
+            leaving: ChangeSet::default(),
+            unsaved_blocks: 0,
+            urgent: is_new,
+            payouts: HashMap::new(),
+            base: tip.height(),
+            anchored: tip.height() > 0,
+            clock: 0,
+        };
+        state.stage();
+        let wallet = Self { state: Mutex::new(state), saving: tokio::sync::Mutex::new(()), store, root };
+        wallet.save().await?;
+        Ok(wallet)
+    }
+
+    /// The blocks the wallet knows, lowest first; the genesis block alone if it is new.
+    pub fn checkpoints(&self) -> Vec<(u64, bitcoin::BlockHash)> {
+        let mut blocks: Vec<_> = self.state().wallet.checkpoints().map(|point| (u64::from(point.height()), point.hash())).collect();
+        blocks.reverse();
+        blocks
+    }
+
+    /// Tells a new wallet that nothing of its own is in or before these blocks (lowest first, without the genesis block).
+    pub fn begin_after(&self, blocks: &[(u64, bitcoin::BlockHash)]) -> Result<(), WalletError> {
+        let mut state = self.state();
+        let genesis = state.wallet.local_chain().genesis_hash();
+        let ids = blocks.iter().filter(|(height, _)| *height > 0).filter_map(|(height, hash)| block_id(*height, *hash));
+        let point = CheckPoint::new(BlockId { height: 0, hash: genesis })
+            .extend(ids)
+            .map_err(|point| WalletError::Disconnected { height: u64::from(point.height()) })?;
+        state.base = point.height();
+        state
+            .wallet
+            .apply_update(Update { chain: Some(point), ..Update::default() })
+            .map_err(|_| WalletError::Disconnected { height: 0 })?;
+        state.anchored = true;
+        state.urgent = true;
+        state.stage();
+        Ok(())
+    }
+
+    /// The node agrees with the wallet up to this height: what was applied above it is applied anew.
+    pub fn resume_from(&self, height: u64) {
+        let mut state = self.state();
+        state.base = state.base.min(u32::try_from(height).unwrap_or(u32::MAX));
+    }
+
+    /// Applies a block. Those of an earlier run are skipped.
+    pub fn connect(&self, height: u64, block: &Block) -> Result<(), WalletError> {
+        let mut state = self.state();
+        let disconnected = WalletError::Disconnected { height };
+        let Ok(at) = u32::try_from(height) else { return Err(disconnected) };
+        if at <= state.base {
+            return Ok(());
+        }
+        state.wallet.apply_block(block, at).map_err(|_| disconnected)?;
+        if !state.waiting.is_empty() {
+            for tx in &block.txdata {
+                state.waiting.remove(&tx.compute_txid());
+            }
+        }
+        state.unsaved_blocks += 1;
+        state.stage();
+        Ok(())
+    }
+
+    /// Blocks above `height` are no longer on the chain. (BDK drops them when the next block connects.)
+    pub fn disconnect_above(&self, height: u64) {
+        self.resume_from(height);
+    }
+
+    /// A transaction is in the mempool; foreign ones are ignored. `epoch` counts the looks at the mempool.
+    pub fn pending(&self, tx: &Transaction, epoch: u64) {
+        let mut state = self.state();
+        let now = state.tick();
+        state.wallet.apply_unconfirmed_txs([(tx.clone(), now)]);
+        let before = state.urgent;
+        state.stage();
+        // A restart finds the mempool again by itself.
+        state.urgent = before;
+        let txid = tx.compute_txid();
+        if state.wallet.get_tx(txid).is_some_and(|tx| tx.chain_position.is_unconfirmed()) {
+            state.waiting.insert(txid, epoch);
+        }
+    }
+
+    /// `mempool` is all that waits, read entirely within `epoch`. Own transactions that left it free their coins.
+    pub fn settle(&self, mempool: &HashSet<Txid>, epoch: u64) {
+        let mut state = self.state();
+        let gone: Vec<Txid> =
+            state.waiting.iter().filter(|(txid, since)| **since < epoch && !mempool.contains(*txid)).map(|(txid, _)| *txid).collect();
+        if gone.is_empty() {
+            return;
+        }
+        let now = state.tick();
+        for txid in &gone {
+            state.waiting.remove(txid);
+        }
+        state.wallet.apply_evicted_txs(gone.into_iter().map(|txid| (txid, now)));
+        state.stage();
+    }
+
+    /// Whether a transaction of this wallet is in a block.
+    pub fn is_confirmed(&self, txid: Txid) -> bool {
+        self.state().wallet.get_tx(txid).is_some_and(|tx| tx.chain_position.is_confirmed())
+    }
+
+    /// What there is, without `reserved`.
+    pub fn holdings(&self, reserved: &HashSet<OutPoint>) -> Holdings {
+        let state = self.state();
+        let tip = state.wallet.latest_checkpoint().height();
+        let mut holdings = Holdings::default();
+        for coin in state.wallet.list_unspent().filter(|coin| !reserved.contains(&coin.outpoint)) {
+            let spendable = match coin.chain_position.confirmation_height_upper_bound() {
+                Some(height) => !state.is_coinbase(coin.outpoint.txid) || tip + 1 >= height + COINBASE_MATURITY,
+                None => is_own_change(&coin),
+            };
+            if spendable {
+                holdings.spendable += coin.txout.value;
+            } else {
+                holdings.pending += coin.txout.value;
+            }
+        }
+        holdings
+    }
+
+    /// An address that nobody was paid to yet. Durable before it is returned. A new wallet has none before it has met the
+    /// chain: what is paid earlier would not be found.
+    pub async fn address(&self) -> Result<Address, WalletError> {
+        let address = {
+            let mut state = self.state();
+            if !state.anchored {
+                return Err(WalletError::NotAnchored);
+            }
+            let address = state.wallet.next_unused_address(KeychainKind::External).address;
+            state.stage();
+            address
+        };
+        self.save().await?;
+        Ok(address)
+    }
+
+    /// Where the money of this swap goes: one script for all attempts, and no other swap's.
+    pub fn payout(&self, swap: SwapId) -> ScriptBuf {
+        let mut state = self.state();
+        if let Some(script) = state.payouts.get(&swap) {
+            return script.clone();
+        }
+        let next = state.wallet.next_unused_address(KeychainKind::External);
+        state.wallet.mark_used(KeychainKind::External, next.index);
+        state.stage();
+        let script = next.address.script_pubkey();
+        state.payouts.insert(swap, script.clone());
+        script
+    }
+
+    /// Forgets which script a swap was to be paid to.
+    pub fn forget_payout(&self, swap: &SwapId) {
+        self.state().payouts.remove(swap);
+    }
+
+    /// Writes what the store lacks, if it matters or has grown: coins and addresses at once, mere block hashes now and then.
+    pub async fn save_if_due(&self) -> Result<(), WalletError> {
+        let due = {
+            let state = self.state();
+            state.urgent || state.unsaved_blocks >= SAVE_EVERY
+        };
+        if due { self.save().await } else { Ok(()) }
+    }
+
+    /// Writes what the store lacks.
+    pub async fn save(&self) -> Result<(), WalletError> {
+        let _in_order = self.saving.lock().await;
+        let text = {
+            let mut state = self.state();
+            let newer = std::mem::take(&mut state.unsaved);
+            state.leaving.merge(newer);
+            if state.leaving.is_empty() {
+                return Ok(());
+            }
+            state.urgent = false;
+            state.unsaved_blocks = 0;
+            store::encode(&state.leaving)?
+        };
+        let saved = self.store.append(&text).await;
+        let mut state = self.state();
+        match saved {
+            Ok(()) => state.leaving = ChangeSet::default(),
+            Err(_) => state.urgent = true,
+        }
+        Ok(saved?)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Collects what BDK wants to have stored.
+    fn stage(&mut self) {
+        if let Some(changes) = self.wallet.take_staged() {
+            self.urgent |= !changes.tx_graph.is_empty() || !changes.indexer.is_empty();
+            self.unsaved.merge(changes);
+        }
+    }
+
+    fn tick(&mut self) -> u64 {
+        let now = crate::clock::unix_seconds();
+        self.clock = now.max(self.clock + 1);
+        self.clock
+    }
+
+    fn is_coinbase(&self, txid: Txid) -> bool {
+        self.wallet.get_tx(txid).is_some_and(|tx| tx.tx_node.tx.is_coinbase())
+    }
+}
+
+/// Change of an own transaction is as good as confirmed: nobody else can replace it.
+fn is_own_change(coin: &bdk_wallet::LocalOutput) -> bool {
+    coin.keychain == KeychainKind::Internal
+}
+
+fn unconfirmed(wallet: &bdk_wallet::Wallet) -> impl Iterator<Item = Txid> + '_ {
+    wallet.transactions().filter(|tx| tx.chain_position.is_unconfirmed()).map(|tx| tx.tx_node.txid)
+}
+
+fn block_id(height: u64, hash: bitcoin::BlockHash) -> Option<BlockId> {
+    Some(BlockId { height: u32::try_from(height).ok()?, hash })
+}
+
+/// `tr(m/86h/coinh/0h/{0,1}/*)`, public: the secret stays outside BDK.
+fn descriptors(root: &Xpriv, network: Network) -> Result<[Bip86Public<Xpub>; 2], WalletError> {
+    let secp = Secp256k1::new();
+    let coin = match NetworkKind::from(network) {
+        NetworkKind::Main => 0,
+        NetworkKind::Test => 1,
+    };
+    let hardened = |index| ChildNumber::Hardened { index };
+    let path = DerivationPath::from(vec![hardened(86), hardened(coin), hardened(0)]);
+    let account = Secret(root.derive_priv(&secp, &path).map_err(|_| WalletError::Seed)?);
+    let public = Xpub::from_priv(&secp, &account.0);
+    let fingerprint = root.fingerprint(&secp);
+    Ok([KeychainKind::External, KeychainKind::Internal].map(|keychain| Bip86Public(public, fingerprint, keychain)))
+}
