@@ -76,10 +76,10 @@ CREATE TABLE reserved_inputs (
     swap_id TEXT NOT NULL REFERENCES swaps (id)
 );
 
--- The Bitcoin wallet's state, as its library writes it.
-CREATE TABLE wallet (
-    name    TEXT NOT NULL PRIMARY KEY,
-    changes TEXT NOT NULL
+-- The Bitcoin wallet's state: changes, as its library writes them, oldest first.
+CREATE TABLE wallet_changes (
+    seq    INTEGER PRIMARY KEY AUTOINCREMENT,
+    change TEXT NOT NULL
 );
 
 -- How far each chain has been followed. Behind is safe: what is seen twice changes nothing.

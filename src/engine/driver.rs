@@ -1,8 +1,8 @@
 //! The driver: one task that owns every open swap. Events come in, are stored, and only then acted on.
 
 use super::effect::{self, Effect, Prepared};
-use super::{Chains, now};
-use crate::api::StepView;
+use super::{Chains, now, views};
+use crate::api::{StepView, SwapView};
 use crate::error::ApiError;
 use crate::store::{NewSwap, OutboxRow, Store, StoreError, StoredSwap};
 use futures::StreamExt;
@@ -15,7 +15,7 @@ use swap_contract::event::{Action, Event, Fact, Step, Violation};
 use swap_contract::leg::Side;
 use swap_contract::port::{ChainUpdate, LegTerms};
 use swap_contract::swap::Swap;
-use swap_contract::time::{Clocks, Tip};
+use swap_contract::time::{Clocks, Tip, UnixTime};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -45,6 +45,7 @@ pub(super) type Tries = Arc<Mutex<BTreeMap<SwapId, BTreeMap<Step, StepView>>>>;
 struct Live {
     swap: Swap,
     seq: u64,
+    created_at: UnixTime,
     outbox: BTreeMap<Step, OutboxRow>,
     /// A step is being prepared or sent. One at a time per swap.
     busy: bool,
@@ -57,7 +58,7 @@ pub(super) struct Driver {
     pub(super) chains: Chains,
     pub(super) keys: Arc<super::keys::Keys>,
     pub(super) tips: watch::Sender<Tips>,
-    pub(super) changed: broadcast::Sender<SwapId>,
+    pub(super) changed: broadcast::Sender<SwapView>,
     pub(super) tries: Tries,
     live: BTreeMap<SwapId, Live>,
     effects: JoinSet<(SwapId, Effect)>,
@@ -69,7 +70,7 @@ impl Driver {
         chains: Chains,
         keys: Arc<super::keys::Keys>,
         tips: watch::Sender<Tips>,
-        changed: broadcast::Sender<SwapId>,
+        changed: broadcast::Sender<SwapView>,
         tries: Tries,
     ) -> Self {
         Self { store, chains, keys, tips, changed, tries, live: BTreeMap::new(), effects: JoinSet::new() }
@@ -109,11 +110,11 @@ impl Driver {
     }
 
     fn adopt(&mut self, stored: StoredSwap) {
-        let StoredSwap { swap, seq, outbox, .. } = stored;
+        let StoredSwap { swap, seq, created_at, outbox } = stored;
         self.chains.alpha.track(LegTerms::Alpha(swap.contract().alpha_terms()));
         self.chains.beta.track(LegTerms::Beta(swap.contract().beta_terms()));
         let outbox = outbox.into_iter().map(|row| (row.step, row)).collect();
-        self.live.insert(swap.id(), Live { swap, seq, outbox, busy: false, retry_at: Instant::now(), delay: RETRY.0 });
+        self.live.insert(swap.id(), Live { swap, seq, created_at, outbox, busy: false, retry_at: Instant::now(), delay: RETRY.0 });
     }
 
     fn clocks(&self) -> Option<Clocks> {
@@ -207,18 +208,32 @@ impl Driver {
         if phase != before {
             info!(swap_id = %id, role = ?live.swap.role(), ?phase, "swap moved on");
         }
-        if live.swap.outcome().is_some() {
-            self.forget(id);
-        }
-        // Nobody may be listening.
-        if self.changed.send(*id).is_err() {
-            debug!(swap_id = %id, "no subscriber");
+        if let Some(live) = self.live.get(id) {
+            self.publish(live, &event.clocks);
+            if live.swap.outcome().is_some() {
+                self.forget(id);
+            }
         }
         true
     }
 
+    /// Tells subscribers, if there are any.
+    fn publish(&self, live: &Live, clocks: &Clocks) {
+        if self.changed.receiver_count() == 0 {
+            return;
+        }
+        let outbox = live.outbox.values().cloned().collect();
+        let stored = StoredSwap { swap: live.swap.clone(), seq: live.seq, created_at: live.created_at, outbox };
+        let tries = self.tries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let view = views::swap_view(&stored, &self.keys.account(), clocks, tries.get(&stored.swap.id()));
+        if self.changed.send(view).is_err() {
+            debug!(swap_id = %stored.swap.id(), "the last subscriber has just gone");
+        }
+    }
+
     fn forget(&mut self, id: &SwapId) {
         self.live.remove(id);
+        self.tries.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(id);
         self.chains.alpha.untrack(id);
         self.chains.beta.untrack(id);
     }

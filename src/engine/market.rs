@@ -264,7 +264,10 @@ impl Engine {
         let answer: Result<OrderAnswer, ApiError> = self.call(&row.reach, "order.answer", &crate::api::ById { id }).await;
         match (row.state, answer) {
             (OrderState::Waiting, Ok(OrderAnswer { state: OrderState::Offered, contract: Some(contract), .. })) => {
-                self.check_contract(&row, &contract)?;
+                if let Err(reason) = self.check_contract(&row, &contract) {
+                    warn!(order = %id, %reason, "the maker's contract is not what was ordered");
+                    return Ok(self.store().update_order(&id, OrderState::Refused, Some(&reason.to_string()), None).await?);
+                }
                 // Stored before it is signed and sent: a restart goes on from here.
                 self.store().update_order(&id, OrderState::Offered, None, Some(&contract)).await?;
                 self.countersign(id, contract).await

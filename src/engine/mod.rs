@@ -72,7 +72,7 @@ struct Inner {
     descriptors: Vec<String>,
     commands: std::sync::Mutex<Option<mpsc::Sender<Command>>>,
     tips: watch::Receiver<Tips>,
-    changed: broadcast::Sender<SwapId>,
+    changed: broadcast::Sender<SwapView>,
     tries: Tries,
     /// One decision about money that is promised at a time.
     market: Mutex<()>,
@@ -214,7 +214,7 @@ impl Engine {
     }
 
     /// Tells of every change of a swap.
-    pub fn subscribe(&self) -> broadcast::Receiver<SwapId> {
+    pub fn subscribe(&self) -> broadcast::Receiver<SwapView> {
         self.0.changed.subscribe()
     }
 

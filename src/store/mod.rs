@@ -2,6 +2,7 @@
 
 mod market;
 mod swaps;
+mod wallet;
 
 pub use market::{NewOrder, OfferRow, OrderRow};
 pub use swaps::{NewSwap, OutboxRow, StoredSwap};
@@ -107,22 +108,6 @@ impl Store {
             .bind(value)
             .execute(&self.pool)
             .await?;
-        Ok(())
-    }
-
-    /// The Bitcoin wallet's stored state.
-    pub async fn wallet_changes(&self) -> Result<Option<String>, StoreError> {
-        Ok(sqlx::query_scalar("SELECT changes FROM wallet WHERE name = 'bitcoin'").fetch_optional(&self.pool).await?)
-    }
-
-    /// Replaces the Bitcoin wallet's stored state.
-    pub async fn save_wallet_changes(&self, changes: &str) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO wallet (name, changes) VALUES ('bitcoin', $1) ON CONFLICT (name) DO UPDATE SET changes = excluded.changes",
-        )
-        .bind(changes)
-        .execute(&self.pool)
-        .await?;
         Ok(())
     }
 

@@ -6,7 +6,6 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
 
-use super::ports::free_port;
 use super::process::Spec;
 use super::state::{BitcoinState, Home};
 use crate::rpc::Client;
@@ -20,10 +19,9 @@ pub const MEDIAN_TIME_BLOCKS: u32 = 11;
 pub const COINBASE_MATURITY: u32 = 100;
 
 /// Prepares the data folder and says how to start bitcoind.
-pub fn spec(home: &Home, bitcoind: &Path) -> Result<(Spec, BitcoinState)> {
+pub fn spec(home: &Home, bitcoind: &Path, port: u16) -> Result<(Spec, BitcoinState)> {
     let data = home.folder().join("bitcoin");
     fs::create_dir_all(&data)?;
-    let port = free_port()?;
     let spec = Spec {
         name: SERVICE.to_owned(),
         program: bitcoind.to_path_buf(),

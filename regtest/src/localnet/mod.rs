@@ -1,33 +1,35 @@
 //! One copy of everything, running: bitcoind, a TF Chain node and the engines, in a folder and on ports of their own.
 //!
-//! Owns the order of starting and stopping. What runs belongs to the process that started it and ends with it.
+//! Owns what runs and how it ends; `start` owns how it begins. What runs belongs to this process and ends with it.
 
 pub mod bitcoin;
 pub mod clock;
+pub mod engine;
 pub mod ports;
 pub mod process;
+mod start;
 pub mod state;
 pub mod tfchain;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::cache::Cache;
-use crate::interrupt::{Interrupted, wait_for};
-use crate::lock::{Attempt, FileLock};
+use crate::interrupt::wait_for;
+use crate::lock::FileLock;
 use crate::progress::say;
-use crate::setup::Tools;
-use bitcoin::{Bitcoin, COINBASE_MATURITY};
+use crate::rpc::Client;
+use bitcoin::Bitcoin;
 use clock::Clock;
 use process::{Service, Spec};
 use state::{Home, State};
 use tfchain::TfChain;
 
-/// bitcoind and the node answer within a second or two; a busy machine gets more.
-const START_LIMIT: Duration = Duration::from_secs(90);
+/// Every program answers within seconds; a busy machine gets more.
+const START_LIMIT: Duration = Duration::from_secs(120);
 const LOCK: &str = "lock";
 /// The detached supervisor's own output.
 pub const SUPERVISOR_LOG: &str = "supervisor.log";
@@ -46,6 +48,8 @@ pub struct Localnet {
     _lock: FileLock,
     options: Options,
     services: Vec<Service>,
+    /// How to start each engine again.
+    engine_specs: BTreeMap<String, Spec>,
     state: State,
     bitcoin: Bitcoin,
     tfchain: TfChain,
@@ -55,65 +59,31 @@ pub struct Localnet {
 }
 
 impl Localnet {
-    /// Starts everything and returns when it can be used. On failure nothing stays running, and the folder keeps the logs.
-    ///
-    /// # Errors
-    /// One with this name runs already; a program did not start (the error shows the end of its log).
-    pub fn start(cache: &Cache, tools: &Tools, options: Options) -> Result<Self> {
-        let home = Home::new(cache, &options.name)?;
-        let lock = match FileLock::try_acquire(&home.lock_file())? {
-            Attempt::Acquired(lock) => lock,
-            Attempt::Held { by } => {
-                let by = by.map(|pid| format!(" (process {pid})")).unwrap_or_default();
-                bail!("a localnet named `{}` runs already{by}: stop it with `cargo regtest down --name {0}`, or choose another --name", options.name);
-            }
-        };
-        clear(&home, &[LOCK, SUPERVISOR_LOG])?;
-        let (bitcoind, bitcoin_state) = bitcoin::spec(&home, &tools.bitcoind)?;
-        let (node, tfchain_state) = tfchain::spec(&home, &tools.tfchain, &[])?;
-        let mut localnet = Self {
-            clock: Clock::new(&home),
-            bitcoin: Bitcoin::new(bitcoin_state.client()),
-            tfchain: TfChain::new(tfchain_state.client()),
-            state: State {
-                name: options.name.clone(),
-                supervisor: std::process::id(),
-                bitcoin: bitcoin_state,
-                tfchain: tfchain_state,
-                engines: Default::default(),
-            },
-            home,
-            _lock: lock,
-            options,
-            services: Vec::new(),
-            next_block: Instant::now(),
-            stopped: false,
-        };
-        match localnet.start_services(bitcoind, node) {
-            Ok(()) => Ok(localnet),
-            Err(error) => {
-                if error.is::<Interrupted>() {
-                    localnet.options.keep = false;
-                    localnet.stop()?;
-                }
-                Err(error)
-            }
-        }
-    }
-
-    fn start_services(&mut self, bitcoind: Spec, node: Spec) -> Result<()> {
-        self.state.bitcoin.pid = self.launch(bitcoind)?;
-        self.state.tfchain.pid = self.launch(node)?;
-        self.wait_for_chains()?;
-        self.home.write_state(&self.state)
-    }
-
     pub fn state(&self) -> &State {
         &self.state
     }
 
-    /// To be called a few times a second: mines when a block is due. Returns what has ended by itself since the last
-    /// call; nothing is started again.
+    pub fn bitcoin(&self) -> &Bitcoin {
+        &self.bitcoin
+    }
+
+    pub fn tfchain(&self) -> &TfChain {
+        &self.tfchain
+    }
+
+    /// # Errors
+    /// There is no such engine.
+    pub fn engine(&self, who: &str) -> Result<Client> {
+        Ok(self.engine_state(who)?.client())
+    }
+
+    /// Moves the time of both chains.
+    pub fn advance(&self, by: Duration) -> Result<()> {
+        self.clock.advance(&self.bitcoin, &self.tfchain, by)
+    }
+
+    /// To be called a few times a second: mines when a block is due, and starts engines that somebody asked for.
+    /// Returns what has ended by itself since the last call; nothing is started again unasked.
     pub fn tick(&mut self) -> Result<Vec<String>> {
         let mut ended = Vec::new();
         self.services.retain_mut(|service| match service.check() {
@@ -123,11 +93,42 @@ impl Localnet {
                 false
             }
         });
-        if Instant::now() >= self.next_block && self.services.iter().any(|service| service.name() == bitcoin::SERVICE) {
+        for who in self.engine_specs.keys().cloned().collect::<Vec<_>>() {
+            let request = self.home.start_request(&who);
+            if request.exists() {
+                fs::remove_file(request)?;
+                self.start_engine(&who)?;
+            }
+        }
+        if Instant::now() >= self.next_block && self.is_running(bitcoin::SERVICE) {
             self.next_block = Instant::now() + Duration::from_secs(self.options.block_seconds);
             self.clock.mine(&self.bitcoin, 1)?;
         }
         Ok(ended)
+    }
+
+    /// SIGKILL: the engine cannot save anything.
+    pub fn kill_engine(&mut self, who: &str) -> Result<()> {
+        self.engine_state(who)?;
+        let Some(place) = self.services.iter().position(|service| service.name() == who) else {
+            bail!("{who} does not run");
+        };
+        self.services.remove(place).kill()
+    }
+
+    /// Starts an engine that was killed, with the same data, and returns when it sees both chains.
+    pub fn start_engine(&mut self, who: &str) -> Result<()> {
+        if self.is_running(who) {
+            bail!("{who} runs already");
+        }
+        let spec = self.engine_specs.get(who).ok_or_else(|| anyhow!("there is no engine {who}"))?.clone();
+        let pid = self.launch(spec)?;
+        if let Some(engine) = self.state.engines.get_mut(who) {
+            engine.pid = pid;
+        }
+        self.home.write_state(&self.state)?;
+        let client = self.engine(who)?;
+        self.wait(&format!("{who}'s engine to see both chains"), || engine::is_ready(&client).then_some(()))
     }
 
     /// Ends everything in order, and removes the folder unless it is to be kept.
@@ -146,6 +147,30 @@ impl Localnet {
         self.unlock()
     }
 
+    fn engine_state(&self, who: &str) -> Result<&state::EngineState> {
+        self.state.engines.get(who).ok_or_else(|| anyhow!("there is no engine {who}"))
+    }
+
+    fn is_running(&self, name: &str) -> bool {
+        self.services.iter().any(|service| service.name() == name)
+    }
+
+    fn launch(&mut self, spec: Spec) -> Result<u32> {
+        let service = Service::start(spec)?;
+        let pid = service.pid();
+        self.services.push(service);
+        Ok(pid)
+    }
+
+    /// Waits while all services live.
+    fn wait<T>(&mut self, what: &str, mut ready: impl FnMut() -> Option<T>) -> Result<T> {
+        let services = &mut self.services;
+        wait_for(what, START_LIMIT, || {
+            services.iter_mut().try_for_each(Service::check)?;
+            Ok(ready())
+        })
+    }
+
     /// The last thing to be done: another localnet of this name may start from here on.
     fn unlock(&self) -> Result<()> {
         for file in [self.home.state_file(), self.home.lock_file()] {
@@ -158,32 +183,6 @@ impl Localnet {
             Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(error.into()),
             Ok(()) | Err(_) => Ok(()),
         }
-    }
-
-    fn launch(&mut self, spec: Spec) -> Result<u32> {
-        let service = Service::start(spec)?;
-        let pid = service.pid();
-        self.services.push(service);
-        Ok(pid)
-    }
-
-    /// Until both chains answer and have blocks to stand on: Bitcoin's is far enough to have spendable rewards, and out
-    /// of its initial download; TF Chain has finalised a block of its own.
-    fn wait_for_chains(&mut self) -> Result<()> {
-        let (bitcoin, tfchain) = (self.bitcoin.clone(), self.tfchain.clone());
-        self.wait("bitcoind to answer", || bitcoin.height().ok())?;
-        bitcoin.mine(COINBASE_MATURITY + 1)?;
-        self.wait("TF Chain to finalise a block", || tfchain.finalized().ok().filter(|head| head.number > 0))?;
-        Ok(())
-    }
-
-    /// Waits while all services live.
-    fn wait<T>(&mut self, what: &str, mut ready: impl FnMut() -> Option<T>) -> Result<T> {
-        let services = &mut self.services;
-        wait_for(what, START_LIMIT, || {
-            services.iter_mut().try_for_each(Service::check)?;
-            Ok(ready())
-        })
     }
 }
 

@@ -48,6 +48,7 @@ impl Service {
         // Not by path: a newer build may have replaced the file of the running program.
         let mut command = Command::new("/proc/self/exe");
         clear_cargo_environment(&mut command);
+        clear_engine_environment(&mut command);
         let child = command
             .arg(LAUNCH)
             .arg(std::process::id().to_string())
@@ -126,6 +127,15 @@ pub fn launch(parent: u32, program: &Path, args: &[String]) -> Result<()> {
     }
     let error = Command::new(program).args(args).exec();
     Err(error).with_context(|| format!("cannot run {}", program.display()))
+}
+
+/// Removes the options that a user may have set for an engine of their own.
+pub fn clear_engine_environment(command: &mut Command) {
+    for (key, _) in std::env::vars_os() {
+        if key.as_encoded_bytes().starts_with(b"TWINSWAP_") {
+            command.env_remove(key);
+        }
+    }
 }
 
 pub fn pid(number: u32) -> Result<Pid> {

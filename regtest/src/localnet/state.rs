@@ -51,8 +51,8 @@ pub struct EngineState {
     pub token_file: PathBuf,
     pub data_dir: PathBuf,
     pub log: PathBuf,
-    /// How to start it by hand after it was killed.
-    pub command: String,
+    /// The command line that talks to it.
+    pub cli: String,
 }
 
 impl BitcoinState {
@@ -116,6 +116,11 @@ impl Home {
 
     pub fn state_file(&self) -> PathBuf {
         self.folder.join("state.json")
+    }
+
+    /// Made to ask the supervisor to start an engine that was killed.
+    pub fn start_request(&self, who: &str) -> PathBuf {
+        self.folder.join(format!("{who}.start"))
     }
 
     pub fn log(&self, who: &str) -> PathBuf {

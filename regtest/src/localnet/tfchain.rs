@@ -7,7 +7,6 @@ use anyhow::{Context, Result, anyhow, bail};
 use blake2::digest::{Digest, consts::U16};
 use serde_json::{Value, json};
 
-use super::ports::free_port;
 use super::process::Spec;
 use super::state::{Home, TfChainState};
 use crate::command::output;
@@ -39,8 +38,25 @@ pub struct Endowment {
     pub units: u64,
 }
 
+/// Where the node listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports {
+    pub rpc: u16,
+    pub network: u16,
+}
+
+/// Where the node will answer.
+pub fn state(home: &Home, ports: Ports) -> TfChainState {
+    TfChainState {
+        pid: 0,
+        ws_url: format!("ws://127.0.0.1:{}", ports.rpc),
+        http_url: format!("http://127.0.0.1:{}", ports.rpc),
+        log: home.log(SERVICE),
+    }
+}
+
 /// Makes the chain's first block and says how to start its one authority.
-pub fn spec(home: &Home, tools: &Tools, endowments: &[Endowment]) -> Result<(Spec, TfChainState)> {
+pub fn spec(home: &Home, tools: &Tools, ports: Ports, endowments: &[Endowment]) -> Result<Spec> {
     let data = home.folder().join("tfchain");
     fs::create_dir_all(&data)?;
     let chain_spec = data.join("chain-spec.json");
@@ -50,8 +66,7 @@ pub fn spec(home: &Home, tools: &Tools, endowments: &[Endowment]) -> Result<(Spe
         make.args(["--fund", &format!("{address}={units}")]);
     }
     fs::write(&chain_spec, output(make).context("cannot make the chain's first block")?)?;
-    let (rpc_port, network_port) = (free_port()?, free_port()?);
-    let spec = Spec {
+    Ok(Spec {
         name: SERVICE.to_owned(),
         program: tools.node.clone(),
         args: vec![
@@ -60,8 +75,8 @@ pub fn spec(home: &Home, tools: &Tools, endowments: &[Endowment]) -> Result<(Spe
             // The well-known development key is the only authority.
             "--alice".to_owned(),
             "--force-authoring".to_owned(),
-            format!("--rpc-port={rpc_port}"),
-            format!("--listen-addr=/ip4/127.0.0.1/tcp/{network_port}"),
+            format!("--rpc-port={}", ports.rpc),
+            format!("--listen-addr=/ip4/127.0.0.1/tcp/{}", ports.network),
             "--in-peers=0".to_owned(),
             "--out-peers=0".to_owned(),
             "--unsafe-force-node-key-generation".to_owned(),
@@ -70,14 +85,7 @@ pub fn spec(home: &Home, tools: &Tools, endowments: &[Endowment]) -> Result<(Spe
         ],
         env: Vec::new(),
         log: home.log(SERVICE),
-    };
-    let state = TfChainState {
-        pid: 0,
-        ws_url: format!("ws://127.0.0.1:{rpc_port}"),
-        http_url: format!("http://127.0.0.1:{rpc_port}"),
-        log: spec.log.clone(),
-    };
-    Ok((spec, state))
+    })
 }
 
 /// An account's public id.

@@ -1,0 +1,135 @@
+//! How a localnet begins: ports and keys first, then the chains, the engines, and alice's money.
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use super::bitcoin::{self, Bitcoin, COINBASE_MATURITY};
+use super::clock::Clock;
+use super::engine::{self, ALICE, ALICE_REWARDS, BOB, BOB_UNITS, Prepared};
+use super::ports::free_ports;
+use super::process::Spec;
+use super::state::{Home, State};
+use super::tfchain::{self, Endowment, TfChain};
+use super::{LOCK, Localnet, Options, SUPERVISOR_LOG, clear};
+use crate::cache::Cache;
+use crate::interrupt::Interrupted;
+use crate::lock::{Attempt, FileLock};
+use crate::progress::say;
+use crate::setup::Tools;
+
+/// A port that was free a moment ago may be taken by another program when ours comes to listen on it.
+const ATTEMPTS: usize = 3;
+/// What bitcoind, the node and the engines write then.
+const PORT_TAKEN: [&str; 3] = ["in use", "Unable to bind", "could not bind"];
+
+impl Localnet {
+    /// Starts everything and returns when it can be used. On failure nothing stays running, and the folder keeps the
+    /// logs; after Ctrl-C not even the folder stays.
+    ///
+    /// # Errors
+    /// One with this name runs already; a program did not start (the error shows the end of its log).
+    pub fn start(cache: &Cache, tools: &Tools, options: Options) -> Result<Self> {
+        let mut attempt = 1;
+        loop {
+            match Self::start_once(cache, tools, options.clone()) {
+                Err(error) if attempt < ATTEMPTS && PORT_TAKEN.iter().any(|sign| format!("{error:#}").contains(sign)) => {
+                    say("a port was taken by another program; trying others");
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn start_once(cache: &Cache, tools: &Tools, options: Options) -> Result<Self> {
+        let home = Home::new(cache, &options.name)?;
+        let lock = match FileLock::try_acquire(&home.lock_file())? {
+            Attempt::Acquired(lock) => lock,
+            Attempt::Held { by } => {
+                let by = by.map(|pid| format!(" (process {pid})")).unwrap_or_default();
+                bail!("a localnet named `{}` runs already{by}: stop it with `cargo regtest down --name {0}`, or choose another --name", options.name);
+            }
+        };
+        clear(&home, &[LOCK, SUPERVISOR_LOG])?;
+        let [bitcoin_rpc, rpc, network, alice_rpc, alice_bus, bob_rpc, bob_bus] = free_ports()?;
+        let (bitcoind, bitcoin_state) = bitcoin::spec(&home, &tools.bitcoind, bitcoin_rpc)?;
+        let node_ports = tfchain::Ports { rpc, network };
+        let tfchain_state = tfchain::state(&home, node_ports);
+        let mut engines = Vec::new();
+        if let Some(programs) = &tools.engine {
+            let of = |who, rpc, bus| engine::prepare(&home, programs, who, engine::Ports { rpc, bus }, &bitcoin_state, &tfchain_state);
+            engines = vec![of(ALICE, alice_rpc, alice_bus)?, of(BOB, bob_rpc, bob_bus)?];
+        }
+        let endowments: Vec<Endowment> = engines
+            .iter()
+            .filter(|engine| engine.spec.name == BOB)
+            .map(|engine| Endowment { address: engine.address.clone(), units: BOB_UNITS })
+            .collect();
+        let node = tfchain::spec(&home, &tools.tfchain, node_ports, &endowments)?;
+        let mut localnet = Self {
+            clock: Clock::new(&home),
+            bitcoin: Bitcoin::new(bitcoin_state.client()),
+            tfchain: TfChain::new(tfchain_state.client()),
+            state: State {
+                name: options.name.clone(),
+                supervisor: std::process::id(),
+                bitcoin: bitcoin_state,
+                tfchain: tfchain_state,
+                engines: Default::default(),
+            },
+            home,
+            _lock: lock,
+            options,
+            services: Vec::new(),
+            engine_specs: Default::default(),
+            next_block: Instant::now(),
+            stopped: false,
+        };
+        match localnet.start_services(bitcoind, node, engines) {
+            Ok(()) => Ok(localnet),
+            Err(error) => {
+                if error.is::<Interrupted>() {
+                    localnet.options.keep = false;
+                    localnet.stop()?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn start_services(&mut self, bitcoind: Spec, node: Spec, engines: Vec<Prepared>) -> Result<()> {
+        self.state.bitcoin.pid = self.launch(bitcoind)?;
+        self.state.tfchain.pid = self.launch(node)?;
+        let (bitcoin, tfchain) = (self.bitcoin.clone(), self.tfchain.clone());
+        self.wait("bitcoind to answer", || bitcoin.height().ok())?;
+        // One block of today ends bitcoind's initial download.
+        bitcoin.mine(1)?;
+        self.wait("TF Chain to finalise a block", || tfchain.finalized().ok().filter(|head| head.number > 0))?;
+        if engines.is_empty() {
+            bitcoin.mine(COINBASE_MATURITY)?;
+        } else {
+            self.start_engines(engines)?;
+        }
+        self.home.write_state(&self.state)
+    }
+
+    fn start_engines(&mut self, engines: Vec<Prepared>) -> Result<()> {
+        for Prepared { spec, mut state, .. } in engines {
+            let who = spec.name.clone();
+            self.engine_specs.insert(who.clone(), spec.clone());
+            state.pid = self.launch(spec)?;
+            self.state.engines.insert(who, state);
+        }
+        for who in [ALICE, BOB] {
+            let client = self.engine(who)?;
+            self.wait(&format!("{who}'s engine to see both chains"), || engine::is_ready(&client).then_some(()))?;
+        }
+        let (alice, bob) = (self.engine(ALICE)?, self.engine(BOB)?);
+        self.bitcoin.mine_to(ALICE_REWARDS, &engine::bitcoin_address(&alice)?)?;
+        self.bitcoin.mine(COINBASE_MATURITY)?;
+        self.wait("alice to see her BTC", || engine::free_balance(&alice).ok().filter(|(sats, _)| *sats > 0))?;
+        self.wait("bob to see his TFT", || engine::free_balance(&bob).ok().filter(|(_, units)| *units > 0))?;
+        Ok(())
+    }
+}

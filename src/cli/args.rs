@@ -1,0 +1,334 @@
+//! What can be typed: commands, options and their help.
+
+use super::amount::{Amount, PriceArg, SpanArg};
+use super::error::{CliError, EXIT_CODES};
+use crate::config::default_data_dir;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use swap_contract::bytes::OfferId;
+use swap_contract::document::Asset;
+
+const EXAMPLES: &str = "\
+Examples:
+  twinswap init                                                     make keys and a config; then start `twinswapd`
+  twinswap wallet address                                           where to pay in
+  twinswap offer submit --gives tft --price 250sat/1tft --max 5000tft
+  twinswap order submit --reach http://maker:9556 --offer <ID> --amount 1000tft
+  twinswap swap watch                                               follow every open swap to its end
+  twinswap swap explain <ID>                                        who must act, by when, and what if nobody does
+
+Ids may be shortened to their first digits. --json prints the engine's answer for programs.";
+
+/// Swap BTC for TFT with nobody in between: talks to the engine `twinswapd`.
+#[derive(Debug, Parser)]
+#[command(name = "twinswap", version, max_term_width = 110, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+pub struct Cli {
+    #[command(flatten)]
+    pub connection: Connection,
+    /// Print the engine's answer as JSON, exactly
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Which engine.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Which engine")]
+pub struct Connection {
+    /// Folder with the engine's config and token [default: ~/.twinswap]
+    #[arg(long, global = true, env = "TWINSWAP_DATA_DIR", value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+    /// Address of the engine's JSON-RPC, instead of the config's
+    #[arg(long, global = true, env = "TWINSWAP_URL", value_name = "URL")]
+    pub url: Option<String>,
+    /// File with the engine's token, instead of the data folder's
+    #[arg(long, global = true, env = "TWINSWAP_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+impl Connection {
+    /// The data folder, given or default.
+    pub fn data_dir(&self) -> Result<PathBuf, CliError> {
+        let chosen = self.data_dir.clone().or_else(default_data_dir);
+        chosen.ok_or_else(|| CliError::Usage("no home folder: give --data-dir".into()))
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make the data folder: keys from a new or an existing mnemonic, and a config with comments
+    Init(InitArgs),
+    /// Offers of this engine, or of a counterparty
+    #[command(subcommand)]
+    Offer(OfferCommand),
+    /// Orders: take somebody's offer
+    #[command(subcommand)]
+    Order(OrderCommand),
+    /// Swaps
+    #[command(subcommand)]
+    Swap(SwapCommand),
+    /// The engine's money
+    #[command(subcommand)]
+    Wallet(WalletCommand),
+    /// The engine and both chains as it sees them
+    Status,
+    /// Completions for a shell, to be sourced
+    #[command(after_help = "Example:\n  twinswap completions bash > /etc/bash_completion.d/twinswap")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  twinswap init --bitcoin-cookie-file ~/.bitcoin/.cookie
+  twinswap init --mnemonic-file words.txt --passphrase-file pass.txt --network regtest --policy regtest \\
+      --bitcoin-url http://127.0.0.1:18443 --bitcoin-cookie-file regtest/.cookie --tfchain-url ws://127.0.0.1:9944
+
+The passphrase is asked for twice at a terminal; programs give it by --passphrase-file or TWINSWAP_PASSPHRASE.
+A new mnemonic is shown once and never again: whoever has it has the money. Nothing that exists is overwritten.")]
+pub struct InitArgs {
+    /// File with a BIP-39 mnemonic to use instead of a new one
+    #[arg(long, value_name = "FILE")]
+    pub mnemonic_file: Option<PathBuf>,
+    /// With --mnemonic-file: the Bitcoin block from which on its wallet may have coins [default: 0, the whole chain]
+    #[arg(long, value_name = "HEIGHT", requires = "mnemonic_file")]
+    pub birthday: Option<u32>,
+    /// File with the passphrase that encrypts the mnemonic
+    #[arg(long, value_name = "FILE", env = "TWINSWAP_PASSPHRASE_FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// The table of margins: mainnet or regtest
+    #[arg(long, value_name = "NAME")]
+    pub policy: Option<String>,
+    /// The Bitcoin network: bitcoin, testnet, testnet4, signet or regtest
+    #[arg(long, value_name = "NAME")]
+    pub network: Option<String>,
+    /// Address of bitcoind's JSON-RPC
+    #[arg(long, value_name = "URL")]
+    pub bitcoin_url: Option<String>,
+    /// bitcoind's cookie file [default: the usual one of the network]
+    #[arg(long, value_name = "FILE", conflicts_with = "bitcoin_user")]
+    pub bitcoin_cookie_file: Option<PathBuf>,
+    /// User at bitcoind, instead of a cookie
+    #[arg(long, value_name = "NAME", requires = "bitcoin_password_file")]
+    pub bitcoin_user: Option<String>,
+    /// File with that user's password
+    #[arg(long, value_name = "FILE", requires = "bitcoin_user")]
+    pub bitcoin_password_file: Option<PathBuf>,
+    /// Address of the TF Chain node
+    #[arg(long, value_name = "URL")]
+    pub tfchain_url: Option<String>,
+    /// Where the engine listens for its owner
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub rpc_listen: Option<String>,
+    /// Where the engine listens for counterparties
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub bus_listen: Option<String>,
+    /// What counterparties connect to, if it is not that
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// TF Chain account whose signed offers the engine takes; may be repeated
+    #[arg(long = "owner", value_name = "SS58")]
+    pub owners: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum OfferCommand {
+    /// What an offer would lead to: amounts, all fees, deadlines, free balance. Nothing is stored
+    #[command(after_help = "Example:\n  twinswap offer preview --gives tft --price 250sat/1tft --max 5000tft --lot 1000tft")]
+    Preview(TermsArgs),
+    /// Make an offer
+    #[command(after_help = "\
+Examples:
+  twinswap offer submit --gives tft --price 250sat/1tft --max 5000tft --lot 1000tft
+  twinswap offer submit --gives btc --price 0.00025btc/100tft --max 0.01btc --lifetime 10m
+  twinswap offer submit --signed offer.json           an offer that a wallet signed; `-` reads standard input")]
+    Submit(SubmitArgs),
+    /// This engine's offers, newest first, or those that a counterparty has open
+    List(OfferListArgs),
+    /// One offer, with the command that takes it
+    Show(IdArg),
+    /// Take an offer back; contracts signed under it stand
+    Cancel(IdArg),
+}
+
+#[derive(Debug, Args)]
+pub struct TermsArgs {
+    /// What you give
+    #[arg(long, value_enum, ignore_case = true)]
+    pub gives: Giving,
+    /// Bitcoin for TFT, exactly: 250sat/1tft
+    #[arg(long)]
+    pub price: PriceArg,
+    /// All that is offered: 5000tft, or in bitcoin if it comes out even at the price
+    #[arg(long)]
+    pub max: Amount,
+    /// Least amount of one order [default: the least whose exits stay economic]
+    #[arg(long)]
+    pub min: Option<Amount>,
+    /// Largest amount of one swap [default: all]
+    #[arg(long)]
+    pub lot: Option<Amount>,
+    /// How long to wait for other orders after the first: 60s
+    #[arg(long, value_name = "TIME")]
+    pub wait: Option<SpanArg>,
+    /// How long the offer stands: 10m
+    #[arg(long, value_name = "TIME")]
+    pub lifetime: Option<SpanArg>,
+    /// Label for discovery; may be repeated
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub tags: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["signed", "gives"])))]
+pub struct SubmitArgs {
+    /// File with an offer that one of the engine's owners signed: {"document": .., "signature": ..}
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["gives", "price", "max", "min", "lot", "wait", "lifetime", "tags"])]
+    pub signed: Option<PathBuf>,
+    #[command(flatten)]
+    pub terms: Option<TermsArgs>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Giving {
+    Btc,
+    Tft,
+}
+
+impl From<Giving> for Asset {
+    fn from(giving: Giving) -> Self {
+        match giving {
+            Giving::Btc => Asset::Btc,
+            Giving::Tft => Asset::Tft,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct OfferListArgs {
+    /// A counterparty's address: list its offers instead of one's own
+    #[arg(long, value_name = "URL")]
+    pub reach: Option<String>,
+    #[command(flatten)]
+    pub page: PageArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct PageArgs {
+    /// Only what has not ended
+    #[arg(long)]
+    pub open: bool,
+    /// Rows at most, up to 100
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub limit: u32,
+    /// Go on behind the page before; its last line says with what
+    #[arg(long, value_name = "POSITION")]
+    pub after: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct IdArg {
+    /// The id, or its first digits
+    pub id: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum OrderCommand {
+    /// Take a maker's offer
+    #[command(after_help = "\
+Examples:
+  twinswap offer list --reach http://maker:9556
+  twinswap order submit --reach http://maker:9556 --offer <ID> --amount 1000tft")]
+    Submit(OrderArgs),
+    /// Orders placed and received, newest first
+    List(PageArgs),
+    /// One order
+    Show(IdArg),
+    /// Take an order back, as long as no contract is signed
+    Cancel(IdArg),
+}
+
+#[derive(Debug, Args)]
+pub struct OrderArgs {
+    /// The maker's address
+    #[arg(long, value_name = "URL")]
+    pub reach: String,
+    /// The offer's whole id
+    #[arg(long, value_name = "ID")]
+    pub offer: OfferId,
+    /// How much: 1000tft; in bitcoin only together with --price
+    #[arg(long)]
+    pub amount: Amount,
+    /// The offer's price unless said otherwise; only a better one for the maker is taken
+    #[arg(long)]
+    pub price: Option<PriceArg>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SwapCommand {
+    /// Swaps, newest first
+    List(PageArgs),
+    /// One swap: both legs, every step tried
+    Show(IdArg),
+    /// Follow swaps to their end
+    #[command(after_help = "\
+Examples:
+  twinswap swap watch               every swap that is open now
+  twinswap swap watch 3fa9 77c0     these two; exits with 5 if one ends other than completed
+  twinswap swap watch --json        one JSON object a line, at every change")]
+    Watch {
+        /// The ids, or their first digits [default: all open swaps]
+        ids: Vec<String>,
+    },
+    /// Who must act, by when on which chain's clock, what happens if nobody does, and the signed refund
+    Explain(IdArg),
+    /// Take your money back now, if its timelock allows. The engine does so by itself as well
+    Refund(IdArg),
+    /// Everything that happened to a swap
+    History {
+        #[command(flatten)]
+        id: IdArg,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum WalletCommand {
+    /// Money on both chains
+    Balances,
+    /// Where to pay in
+    Address,
+    /// Watch-only descriptors of the Bitcoin wallet
+    Descriptors,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_commands_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_offer_is_either_signed_or_terms() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        assert!(parse("twinswap offer submit --signed -").is_ok());
+        assert!(parse("twinswap offer submit --gives tft --price 250sat/1tft --max 5tft").is_ok());
+        for bad in ["", " --signed - --gives tft --price 250sat/1tft --max 5tft", " --gives tft", " --gives tft --price 0.5 --max 5tft"] {
+            assert!(parse(&format!("twinswap offer submit{bad}")).is_err(), "{bad}");
+        }
+    }
+}

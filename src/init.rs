@@ -1,0 +1,134 @@
+//! `twinswap init`: the data folder with keys and a commented config. Nothing that exists is overwritten.
+
+use crate::cli::args::InitArgs;
+use crate::cli::{CliError, passphrase, print};
+use crate::config::{Config, FILE_NAME, render};
+use crate::engine::keys;
+use serde_json::json;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use swap_contract::document::Account;
+use swap_contract::policy::Policy;
+use toml::Value;
+use zeroize::Zeroizing;
+
+/// Makes the folder and prints what was made: with a mnemonic that is new, this once.
+pub fn init(data_dir: &Path, args: &InitArgs, as_json: bool) -> Result<(), CliError> {
+    let data_dir = std::path::absolute(data_dir)?;
+    let config_file = data_dir.join(FILE_NAME);
+    if config_file.exists() {
+        return Err(CliError::Usage(format!("{} exists already, and is never overwritten; choose another --data-dir", config_file.display())));
+    }
+    let config = render(&options(args)?);
+    Config::parse(&config_file, &config, []).map_err(usage)?;
+    let given = args.mnemonic_file.as_deref().map(passphrase::read_secret).transpose().map_err(usage)?;
+    let passphrase = passphrase::new(args.passphrase_file.as_deref()).map_err(usage)?;
+    let folder = DirBuilder::new().recursive(true).mode(0o700).create(&data_dir);
+    folder.map_err(|error| CliError::Usage(format!("{}: {error}", data_dir.display())))?;
+    // The keys first: they are what must not be lost, and a config can be written again.
+    let made = keys::create(&data_dir, given.as_ref().map(|words| words.as_str()), &passphrase).map_err(usage)?;
+    let new_words = Some(made.mnemonic.as_str()).filter(|_| given.is_none());
+    // Shown whatever happens to the config.
+    let told = if as_json { report_json(&data_dir, &made.account, new_words) } else { report(&data_dir, &made.account, new_words) };
+    print(&told)?;
+    write(&config_file, &config).map_err(|error| {
+        let file = config_file.display();
+        CliError::Usage(format!("the keys are made, but {file} cannot be written: {error}; write it with: twinswapd --print-config > {file}"))
+    })
+}
+
+fn usage(error: impl std::fmt::Display) -> CliError {
+    CliError::Usage(error.to_string())
+}
+
+fn report(data_dir: &Path, account: &Account, mnemonic: Option<&str>) -> Zeroizing<String> {
+    let folder = data_dir.display();
+    let words = Zeroizing::new(mnemonic.map_or_else(String::new, |words| {
+        format!("\nThe mnemonic. Write it down now: it is not shown again, and whoever has it has the money.\n\n  {words}\n")
+    }));
+    let next = format!("Next: look through {folder}/{FILE_NAME}, then start the engine with\n  twinswapd --data-dir {folder}");
+    Zeroizing::new(format!("Made {folder}\nThe engine's TF Chain account: {account}\n{}\n{next}", *words))
+}
+
+fn report_json(data_dir: &Path, account: &Account, mnemonic: Option<&str>) -> Zeroizing<String> {
+    Zeroizing::new(json!({ "data_dir": data_dir, "config": data_dir.join(FILE_NAME), "account": account, "mnemonic": mnemonic }).to_string())
+}
+
+/// What differs from the template.
+fn options(args: &InitArgs) -> Result<Vec<(&'static str, Value)>, CliError> {
+    let text = |option: &'static str, value: &Option<String>| value.clone().map(|value| (option, Value::String(value)));
+    let network: bitcoin::Network = match &args.network {
+        Some(name) => name.parse().map_err(|_| CliError::Usage(format!("--network: `{name}` is none of bitcoin, testnet, testnet4, signet, regtest")))?,
+        None => bitcoin::Network::Bitcoin,
+    };
+    // Margins made for local chains go with a local chain unless said otherwise.
+    let policy = args.policy.clone().unwrap_or_else(|| if network == bitcoin::Network::Regtest { "regtest" } else { "mainnet" }.into());
+    if Policy::by_name(&policy).is_none() {
+        return Err(CliError::Usage(format!("--policy: no policy `{policy}`: mainnet or regtest")));
+    }
+    let owners: Vec<Value> = args.owners.iter().map(|owner| parse_owner(owner)).collect::<Result<_, _>>()?;
+    let mut options = vec![("policy", Value::String(policy)), ("bitcoin.network", Value::String(network.to_string())), ("owners", Value::Array(owners))];
+    match (&args.bitcoin_user, &args.bitcoin_password_file) {
+        (Some(user), Some(file)) => {
+            options.push(("bitcoin.user", Value::String(user.clone())));
+            options.push(("bitcoin.password_file", path_value(file)?));
+        }
+        _ => options.push(("bitcoin.cookie_file", path_value(&cookie_file(args, network)?)?)),
+    }
+    if args.mnemonic_file.is_some() {
+        options.push(("bitcoin.birthday", Value::Integer(args.birthday.unwrap_or_default().into())));
+    }
+    options.extend(text("bitcoin.rpc_url", &args.bitcoin_url.clone().or_else(|| default_url(network))));
+    options.extend(text("tfchain.ws_url", &args.tfchain_url));
+    options.extend(text("rpc.listen", &args.rpc_listen));
+    options.extend(text("bus.listen", &args.bus_listen));
+    options.extend(text("bus.public_url", &args.public_url));
+    Ok(options)
+}
+
+fn parse_owner(owner: &str) -> Result<Value, CliError> {
+    let account: Account = owner.parse().map_err(|error| CliError::Usage(format!("--owner {owner}: {error}")))?;
+    Ok(Value::String(account.to_string()))
+}
+
+fn path_value(path: &Path) -> Result<Value, CliError> {
+    let path = std::path::absolute(path)?;
+    let text = path.to_str().ok_or_else(|| CliError::Usage(format!("{}: not UTF-8, which a config is", path.display())))?;
+    Ok(Value::String(text.to_owned()))
+}
+
+/// Where bitcoind keeps its cookie unless told otherwise.
+fn cookie_file(args: &InitArgs, network: bitcoin::Network) -> Result<PathBuf, CliError> {
+    if let Some(file) = &args.bitcoin_cookie_file {
+        return Ok(file.clone());
+    }
+    let home = std::env::home_dir().ok_or_else(|| CliError::Usage("no home folder: give --bitcoin-cookie-file".into()))?;
+    let folder = match network {
+        bitcoin::Network::Bitcoin => "",
+        bitcoin::Network::Testnet => "testnet3",
+        bitcoin::Network::Testnet4 => "testnet4",
+        bitcoin::Network::Signet => "signet",
+        bitcoin::Network::Regtest => "regtest",
+    };
+    Ok(home.join(".bitcoin").join(folder).join(".cookie"))
+}
+
+/// bitcoind's port of a network.
+fn default_url(network: bitcoin::Network) -> Option<String> {
+    let port = match network {
+        bitcoin::Network::Bitcoin => 8332,
+        bitcoin::Network::Testnet => 18332,
+        bitcoin::Network::Testnet4 => 48332,
+        bitcoin::Network::Signet => 38332,
+        bitcoin::Network::Regtest => 18443,
+    };
+    Some(format!("http://127.0.0.1:{port}"))
+}
+
+fn write(file: &Path, config: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+    file.write_all(config.as_bytes())?;
+    file.sync_all()
+}

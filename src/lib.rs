@@ -1,0 +1,15 @@
+//! The swap engine: BTC for TFT with nobody in between.
+
+#![warn(missing_docs)]
+
+pub mod api;
+pub mod assemble;
+pub mod bus;
+#[allow(missing_docs, reason = "the comments of the command line are its help texts")]
+pub mod cli;
+pub mod config;
+pub mod engine;
+pub mod error;
+pub mod init;
+pub mod rpc;
+pub mod store;

@@ -1,0 +1,103 @@
+//! THE table of methods. What the listeners serve and what `rpc.discover` describes both come from here.
+
+use super::Access::{Anybody, Counterparty, Owner};
+use super::method::{Method, NoParams};
+use super::{Listener, discover, subscription};
+use crate::api::{ById, Countersign, ListQuery, OfferSubmit, OfferTerms, OrderSubmit, PlaceOrder};
+use crate::engine::Engine;
+use jsonrpsee::core::RegisterMethodError;
+use jsonrpsee::server::RpcModule;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use swap_contract::bytes::{OfferId, OrderId, SwapId};
+
+/// Offers in one page for a counterparty: the page fits the answer that an engine accepts from another.
+const PUBLIC_PAGE: u32 = 12;
+
+/// Which page of which swap's history.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SwapHistory {
+    /// The swap.
+    pub id: SwapId,
+    /// `next` of the page before.
+    pub after: Option<String>,
+    /// Rows at most; 100 and no more.
+    pub limit: Option<u32>,
+}
+
+impl SwapHistory {
+    fn page(&self) -> ListQuery {
+        ListQuery { after: self.after.clone(), limit: self.limit, open_only: false }
+    }
+}
+
+/// Every method of both listeners.
+#[rustfmt::skip]
+pub fn table() -> Vec<Method> {
+    vec![
+        Method::call("offer.preview", Owner, "What an offer would lead to: amounts, fees, deadlines. Stores nothing.",
+            |engine: Engine, terms: OfferTerms| async move { engine.offer_preview(terms).await }),
+        Method::call("offer.submit", Owner, "Makes an offer: one signed by an owner, or terms that the engine signs with its own key.",
+            |engine: Engine, offer: OfferSubmit| async move { engine.offer_submit(offer).await }),
+        Method::call("offer.list", Owner, "This engine's offers, newest first.",
+            |engine: Engine, query: ListQuery| async move { engine.offer_list(query).await }),
+        Method::call("offer.get", Owner, "One offer of this engine.",
+            |engine: Engine, offer: ById<OfferId>| async move { engine.offer_get(offer.id).await }),
+        Method::call("offer.cancel", Owner, "Takes an offer back. Contracts that were signed under it stand.",
+            |engine: Engine, offer: ById<OfferId>| async move { engine.offer_cancel(offer.id).await }),
+        Method::call("order.submit", Owner, "Takes a maker's offer: the engine signs an order and sends it to the maker.",
+            |engine: Engine, order: OrderSubmit| async move { engine.order_submit(order).await }),
+        Method::call("order.list", Owner, "Orders placed and received, newest first.",
+            |engine: Engine, query: ListQuery| async move { engine.order_list(query).await }),
+        Method::call("order.get", Owner, "One order, placed or received.",
+            |engine: Engine, order: ById<OrderId>| async move { engine.order_get(order.id).await }),
+        Method::call("order.cancel", Owner, "Takes an order back, as long as no contract is signed.",
+            |engine: Engine, order: ById<OrderId>| async move { engine.order_cancel(order.id).await }),
+        Method::call("swap.list", Owner, "Swaps, newest first.",
+            |engine: Engine, query: ListQuery| async move { engine.swap_list(query).await }),
+        Method::call("swap.get", Owner, "One swap: both legs, every step tried.",
+            |engine: Engine, swap: ById<SwapId>| async move { engine.swap_get(swap.id).await }),
+        Method::call("swap.history", Owner, "Everything that happened to a swap.",
+            |engine: Engine, query: SwapHistory| async move { engine.swap_history(query.id, query.page()).await }),
+        Method::call("swap.explain", Owner, "Who must act, by when on which chain's clock, what happens if nobody does, and the signed refund.",
+            |engine: Engine, swap: ById<SwapId>| async move { engine.swap_explain(swap.id).await }),
+        Method::call("swap.refund", Owner, "Takes this party's money back now, if its timelock allows; the engine does so by itself as well.",
+            |engine: Engine, swap: ById<SwapId>| async move { engine.swap_refund(swap.id).await }),
+        subscription::method(),
+        Method::call("wallet.balances", Owner, "Money on both chains, in base units.",
+            |engine: Engine, _: NoParams| async move { engine.wallet_balances().await }),
+        Method::call("wallet.address", Owner, "Where the engine is paid.",
+            |engine: Engine, _: NoParams| async move { engine.wallet_address().await }),
+        Method::call("wallet.descriptors", Owner, "Watch-only descriptors of the Bitcoin wallet (BIP-380). No secrets.",
+            |engine: Engine, _: NoParams| async move { engine.wallet_descriptors().await }),
+        Method::call("node.status", Owner, "The engine and both chains as it sees them.",
+            |engine: Engine, _: NoParams| async move { engine.node_status().await }),
+        Method::call("node.hello", Anybody, "What the engine tells anybody: version, networks, account, clock.",
+            |engine: Engine, _: NoParams| async move { Ok(engine.hello()) }),
+        Method::call("offer.list", Counterparty, "Offers that can be taken, newest first.",
+            |engine: Engine, query: ListQuery| async move { engine.offer_list(for_the_public(query)).await }),
+        Method::call("offer.get", Counterparty, "One offer of this engine.",
+            |engine: Engine, offer: ById<OfferId>| async move { engine.offer_get(offer.id).await }),
+        Method::call("order.place", Counterparty, "Places a taker's signed order. May be repeated.",
+            |engine: Engine, order: PlaceOrder| async move { engine.order_place(order).await }),
+        Method::call("order.answer", Counterparty, "The maker's answer to an order, with its contract once there is one.",
+            |engine: Engine, order: ById<OrderId>| async move { engine.order_answer(order.id).await }),
+        Method::call("contract.countersign", Counterparty, "Hands in the taker's signature: the swap begins. May be repeated.",
+            |engine: Engine, signature: Countersign| async move { engine.contract_countersign(signature).await }),
+        discover::method(),
+    ]
+}
+
+fn for_the_public(query: ListQuery) -> ListQuery {
+    ListQuery { limit: Some(query.limit.unwrap_or(PUBLIC_PAGE).min(PUBLIC_PAGE)), open_only: true, ..query }
+}
+
+/// The methods of one listener, ready to be called.
+pub(super) fn module(listener: Listener, engine: Engine) -> Result<RpcModule<Engine>, RegisterMethodError> {
+    let mut module = RpcModule::new(engine);
+    for method in table().into_iter().filter(|method| method.access.is_on(listener)) {
+        (method.register)(&mut module, listener)?;
+    }
+    Ok(module)
+}
