@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use swap_contract::bytes::GenesisHash;
 use swap_contract::document::Network;
-use swap_contract::port::{ChainError, SwapKeys};
+use swap_contract::port::{Chain, ChainError, SwapKeys};
 use zeroize::Zeroizing;
 
 /// The database in the data folder.
@@ -28,6 +28,10 @@ pub async fn start(config: &Config, keys: Keys, lock: File) -> Result<Engine, St
     let store = Store::open(&config.data_dir.join(DATABASE)).await?;
     let keys = Arc::new(keys);
     let bitcoin = open_bitcoin(config, &keys, &store).await?;
+    // A node that is down is waited for by the stream; one of another network is a mistake.
+    if let Err(error @ ChainError::WrongNetwork { .. }) = bitcoin.tip().await {
+        return Err(error.into());
+    }
     let descriptors = bitcoin.descriptors().to_vec();
     let tfchain = connect_tfchain(config, &keys, &store).await?;
     let network = Network { bitcoin: bitcoin_genesis(config.bitcoin.network), tfchain: tfchain.genesis_hash() };

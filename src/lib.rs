@@ -3,10 +3,10 @@
 #![warn(missing_docs)]
 
 pub mod api;
-pub mod assemble;
 pub mod bus;
 #[allow(missing_docs, reason = "the comments of the command line are its help texts")]
 pub mod cli;
+pub mod compose;
 pub mod config;
 pub mod engine;
 pub mod error;
