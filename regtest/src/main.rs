@@ -5,6 +5,7 @@
 
 mod cache;
 mod command;
+mod demo;
 mod duration;
 mod interrupt;
 mod localnet;
@@ -15,6 +16,7 @@ mod rpc;
 mod setup;
 mod status;
 mod supervisor;
+mod table;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -108,6 +110,26 @@ enum Command {
         /// Go on with what is written next, until Ctrl-C.
         #[arg(long, short)]
         follow: bool,
+    },
+    /// Four swaps on chains of their own: two complete, two are refunded; then the books are checked.
+    Demo {
+        /// The last line of standard output is one JSON object; tables and progress go to standard error.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Kill an engine (SIGKILL), in the middle of whatever it does.
+    Kill {
+        /// alice or bob.
+        who: String,
+        #[command(flatten)]
+        name: Name,
+    },
+    /// Start an engine again that was killed.
+    Start {
+        /// alice or bob.
+        who: String,
+        #[command(flatten)]
+        name: Name,
     },
     /// Print the programs' places as shell assignments, for tests started by hand.
     Env,
@@ -205,6 +227,9 @@ fn run(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Logs { who, name, follow } => logs::show(&Home::new(&cache, &name.name)?, who.as_deref(), follow),
+        Command::Demo { json } => demo::run(&cache, &checkout()?, if json { demo::Output::Json } else { demo::Output::Tables }),
+        Command::Kill { who, name } => supervisor::kill(&Home::new(&cache, &name.name)?, &who),
+        Command::Start { who, name } => supervisor::start(&Home::new(&cache, &name.name)?, &who),
         Command::Env => {
             let tools = setup::run(&cache, &checkout()?, Parts::Chains)?;
             tools.environment().iter().for_each(|(key, value)| println!("export {key}='{}'", value.display()));

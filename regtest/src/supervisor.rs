@@ -44,7 +44,7 @@ pub fn run(cache: &Cache, order: &Order, ready: impl FnOnce(&State)) -> Result<(
             Ok(ended) => ended.iter().for_each(say),
             Err(error) => {
                 // The same one is told once.
-                let text = format!("cannot mine: {error:#}");
+                let text = format!("{error:#}");
                 if text != complaint {
                     say(&text);
                     complaint = text;
@@ -114,4 +114,44 @@ pub fn down(home: &Home) -> Result<()> {
     wait_for("the localnet to stop", DOWN_LIMIT, || Ok((!home.is_running()).then_some(())))?;
     say(format!("stopped `{}`", home.name()));
     Ok(())
+}
+
+/// Ends an engine with SIGKILL; its supervisor tells so in its log, and does not start it again.
+pub fn kill(home: &Home, who: &str) -> Result<()> {
+    let state = home.state()?;
+    let engine = state.engines.get(who).with_context(|| format!("there is no engine {who} in `{}`", home.name()))?;
+    if !is_child_of(engine.pid, state.supervisor) {
+        bail!("{who} does not run");
+    }
+    kill_process(process::pid(engine.pid)?, Signal::KILL).with_context(|| format!("cannot kill {who}"))?;
+    wait_for("the engine to end", DOWN_LIMIT, || Ok((!is_child_of(engine.pid, state.supervisor)).then_some(())))?;
+    say(format!("killed {who} (process {}); `cargo regtest start {who} --name {}` brings it back", engine.pid, home.name()));
+    Ok(())
+}
+
+/// Has the supervisor start an engine that was killed, and waits until it answers.
+pub fn start(home: &Home, who: &str) -> Result<()> {
+    let state = home.state()?;
+    let engine = state.engines.get(who).with_context(|| format!("there is no engine {who} in `{}`", home.name()))?;
+    if is_child_of(engine.pid, state.supervisor) {
+        bail!("{who} runs already");
+    }
+    let old = engine.pid;
+    fs::write(home.start_request(who), "")?;
+    let client = engine.client();
+    wait_for("the engine to answer", UP_LIMIT, || {
+        let fresh = home.state()?.engines.get(who).is_some_and(|engine| engine.pid != old);
+        Ok((fresh && crate::localnet::engine::is_ready(&client)).then_some(()))
+    })?;
+    say(format!("{who} is back"));
+    Ok(())
+}
+
+/// Guards against a process id that has been given to somebody else since.
+fn is_child_of(process: u32, parent: u32) -> bool {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{process}/stat")) else { return false };
+    // "pid (name) state ppid ..", and the name may hold anything.
+    let Some((_, rest)) = stat.rsplit_once(") ") else { return false };
+    let mut words = rest.split_whitespace();
+    words.next() != Some("Z") && words.next() == Some(parent.to_string().as_str())
 }

@@ -70,9 +70,8 @@ pub struct MinedTransaction {
     pub vsize: u64,
     /// Satoshis; none for a coinbase.
     pub fee: Option<u64>,
-    /// Scripts of the spent outputs and of the new ones, in hex, with their satoshis.
-    pub inputs: Vec<(String, u64)>,
-    pub outputs: Vec<(String, u64)>,
+    /// Satoshis of each output.
+    pub outputs: Vec<u64>,
 }
 
 impl Bitcoin {
@@ -111,7 +110,7 @@ impl Bitcoin {
         Ok(())
     }
 
-    /// The scripts of all unspent outputs that the descriptors own, and their satoshis together.
+    /// Satoshis of all unspent outputs that the descriptors own, from the whole UTXO set.
     pub fn unspent(&self, descriptors: &[String], range: u32) -> Result<u64> {
         let objects: Vec<Value> = descriptors.iter().map(|descriptor| json!({ "desc": descriptor, "range": range })).collect();
         let scan = self.client.call("scantxoutset", &json!(["start", objects]))?;
@@ -119,43 +118,23 @@ impl Bitcoin {
         unspents.iter().map(|unspent| satoshis(&unspent["amount"])).sum()
     }
 
-    /// The scripts, in hex, of the first `range` addresses of a descriptor.
-    pub fn scripts(&self, descriptor: &str, range: u32) -> Result<Vec<String>> {
-        let params = if descriptor.contains('*') { json!([descriptor, [0, range - 1]]) } else { json!([descriptor]) };
-        let addresses = self.client.call("deriveaddresses", &params)?;
-        let addresses = addresses.as_array().ok_or_else(|| anyhow!("deriveaddresses lists nothing"))?;
-        addresses
-            .iter()
-            .map(|address| {
-                let known = self.client.call("validateaddress", &json!([address]))?;
-                let script = known["scriptPubKey"].as_str().ok_or_else(|| anyhow!("{address} has no script"))?;
-                Ok(script.to_owned())
-            })
-            .collect()
-    }
-
     /// Every transaction of one block but the coinbase.
     pub fn transactions(&self, height: u64) -> Result<Vec<MinedTransaction>> {
         let hash = self.client.call("getblockhash", &json!([height]))?;
-        let block = self.client.call("getblock", &json!([hash, 3]))?;
+        let block = self.client.call("getblock", &json!([hash, 2]))?;
         let transactions = block["tx"].as_array().ok_or_else(|| anyhow!("block {height} lists no transactions"))?;
         transactions.iter().skip(1).map(|transaction| mined(transaction, height)).collect()
     }
 }
 
 fn mined(transaction: &Value, height: u64) -> Result<MinedTransaction> {
-    let list = |name: &str| transaction[name].as_array().cloned().unwrap_or_default();
-    let coin = |output: &Value| -> Result<(String, u64)> {
-        let script = output["scriptPubKey"]["hex"].as_str().ok_or_else(|| anyhow!("an output without a script"))?;
-        Ok((script.to_owned(), satoshis(&output["value"])?))
-    };
+    let outputs = transaction["vout"].as_array().cloned().unwrap_or_default();
     Ok(MinedTransaction {
         txid: transaction["txid"].as_str().ok_or_else(|| anyhow!("a transaction without an id"))?.to_owned(),
         height,
         vsize: transaction["vsize"].as_u64().ok_or_else(|| anyhow!("a transaction without a size"))?,
         fee: if transaction["fee"].is_null() { None } else { Some(satoshis(&transaction["fee"])?) },
-        inputs: list("vin").iter().map(|input| coin(&input["prevout"])).collect::<Result<_>>()?,
-        outputs: list("vout").iter().map(coin).collect::<Result<_>>()?,
+        outputs: outputs.iter().map(|output| satoshis(&output["value"])).collect::<Result<_>>()?,
     })
 }
 

@@ -12,6 +12,7 @@ pub mod state;
 pub mod tfchain;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
@@ -61,6 +62,11 @@ pub struct Localnet {
 impl Localnet {
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// Where its data and logs are.
+    pub fn folder(&self) -> &Path {
+        self.home.folder()
     }
 
     pub fn bitcoin(&self) -> &Bitcoin {
