@@ -49,6 +49,8 @@ struct Live {
     outbox: BTreeMap<Step, OutboxRow>,
     /// A step is being prepared or sent. One at a time per swap.
     busy: bool,
+    /// The step tried last, and when it may be tried again. Another step need not wait.
+    last: Option<Step>,
     retry_at: Instant,
     delay: Duration,
 }
@@ -114,7 +116,7 @@ impl Driver {
         self.chains.alpha.track(LegTerms::Alpha(swap.contract().alpha_terms()));
         self.chains.beta.track(LegTerms::Beta(swap.contract().beta_terms()));
         let outbox = outbox.into_iter().map(|row| (row.step, row)).collect();
-        self.live.insert(swap.id(), Live { swap, seq, created_at, outbox, busy: false, retry_at: Instant::now(), delay: RETRY.0 });
+        self.live.insert(swap.id(), Live { swap, seq, created_at, outbox, busy: false, last: None, retry_at: Instant::now(), delay: RETRY.0 });
     }
 
     fn clocks(&self) -> Option<Clocks> {
@@ -179,8 +181,8 @@ impl Driver {
             }
         }
         let cursor = match event.fact {
-            Fact::Seen(Side::Beta, _) => (Side::Beta, Some(beta)),
-            Fact::Seen(Side::Alpha, _) | Fact::Clock | Fact::Attempted(_) | Fact::Cancelled => (Side::Alpha, Some(alpha)),
+            Fact::Seen(Side::Beta, _) => (Side::Beta, beta),
+            Fact::Seen(Side::Alpha, _) | Fact::Clock | Fact::Attempted(_) | Fact::Cancelled => (Side::Alpha, alpha),
         };
         loop {
             match self.store.commit(&next, live.seq, &event, outbox, cursor).await {
@@ -249,12 +251,18 @@ impl Driver {
     fn drive(&mut self, id: &SwapId) {
         let Some(clocks) = self.clocks() else { return };
         let Some(live) = self.live.get_mut(id) else { return };
-        if live.busy || Instant::now() < live.retry_at {
+        if live.busy {
             return;
         }
         let Some(action) = live.swap.wants(&clocks) else { return };
+        if live.last == Some(action.step) && Instant::now() < live.retry_at {
+            return;
+        }
         let Some(job) = effect::job(&live.swap, action, &clocks, live.outbox.get(&action.step), &self.keys) else { return };
         live.busy = true;
+        if live.last.replace(action.step) != Some(action.step) {
+            live.delay = RETRY.0;
+        }
         let reserved = self.reserved();
         let chain = self.chains.of(action.step.side());
         let id = *id;
@@ -372,7 +380,10 @@ impl Driver {
         // Watch first: nothing that happens from here on is missed.
         self.chains.alpha.track(LegTerms::Alpha(new.swap.contract().alpha_terms()));
         self.chains.beta.track(LegTerms::Beta(new.swap.contract().beta_terms()));
-        if let Err(failure) = self.store.begin_swap(&new).await {
+        let (alpha, beta) = *self.tips.borrow();
+        let cursors = [(Side::Alpha, alpha), (Side::Beta, beta)];
+        let cursors: Vec<_> = cursors.into_iter().filter_map(|(side, tip)| Some((side, tip?.final_height))).collect();
+        if let Err(failure) = self.store.begin_swap(&new, &cursors).await {
             if !self.live.contains_key(&id) {
                 self.chains.alpha.untrack(&id);
                 self.chains.beta.untrack(&id);

@@ -60,6 +60,18 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite")
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: SqlitePool,
+    /// One connection whose commits reach the disk with the next commit of `pool`: for what a chain shows again after a power
+    /// cut. The order of commits is kept in any case.
+    lazy: SqlitePool,
+}
+
+/// Whether a commit must be on the disk when it returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// It must: something is done because of it, or nobody could tell it again.
+    Now,
+    /// It may be lost in a power cut (never in a crash of the engine): the chain tells it again.
+    Later,
 }
 
 impl Store {
@@ -72,8 +84,10 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10));
-        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
-        let store = Self { pool };
+        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options.clone()).await?;
+        let lazy = options.synchronous(SqliteSynchronous::Normal);
+        let lazy = SqlitePoolOptions::new().max_connections(1).connect_with(lazy).await?;
+        let store = Self { pool, lazy };
         store.migrate().await?;
         store.check_pragma("journal_mode", "PRAGMA journal_mode", "wal").await?;
         // 2 is FULL: the write-ahead log is synced at every commit.
@@ -122,11 +136,19 @@ impl Store {
 
     /// Closes the database; waits for what is under way.
     pub async fn close(&self) {
+        self.lazy.close().await;
         self.pool.close().await;
     }
 
     pub(crate) fn pool(&self) -> &SqlitePool {
         &self.pool
+    }
+
+    pub(crate) fn pool_for(&self, durability: Durability) -> &SqlitePool {
+        match durability {
+            Durability::Now => &self.pool,
+            Durability::Later => &self.lazy,
+        }
     }
 }
 

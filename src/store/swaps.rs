@@ -1,11 +1,11 @@
 //! Swaps, their events and the outbox.
 
-use super::{Store, StoreError, exists_or, from_json, json, side_name, to_db};
+use super::{Durability, Store, StoreError, exists_or, from_json, json, side_name, to_db};
 use sqlx::{FromRow, Sqlite, Transaction};
 use swap_contract::bytes::{OrderId, SwapId};
 use swap_contract::document::SignedContract;
-use swap_contract::event::{Event, Step};
-use swap_contract::leg::{Side, TxRef};
+use swap_contract::event::{Event, Fact, Step};
+use swap_contract::leg::{Side, Sighting, TxRef};
 use swap_contract::swap::{Snapshot, Swap};
 use swap_contract::time::{Height, UnixTime};
 
@@ -90,7 +90,8 @@ const SWAP_PAGE: &str = "SELECT s.id, s.contract, s.snapshot, s.seq, s.created_a
 
 impl Store {
     /// Stores a new swap, and that its order is agreed, at once. Refuses a hashlock or an order that was used before.
-    pub async fn begin_swap(&self, new: &NewSwap) -> Result<(), StoreError> {
+    /// `cursors` is how far both chains have been followed.
+    pub async fn begin_swap(&self, new: &NewSwap, cursors: &[(Side, Height)]) -> Result<(), StoreError> {
         let contract = new.swap.contract();
         let mut tx = self.pool().begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query(
@@ -108,6 +109,9 @@ impl Store {
         if new.agreed {
             sqlx::query("UPDATE orders SET state = 'agreed' WHERE id = $1").bind(new.order.to_string()).execute(&mut *tx).await?;
         }
+        for cursor in cursors {
+            write_cursor(&mut tx, *cursor).await?;
+        }
         tx.commit().await?;
         Ok(())
     }
@@ -119,11 +123,11 @@ impl Store {
         expected: u64,
         event: &Event,
         outbox: Option<&OutboxRow>,
-        cursor: (Side, Option<Height>),
+        cursor: (Side, Height),
     ) -> Result<u64, StoreError> {
         let id = swap.id().to_string();
         let seq = expected + 1;
-        let mut tx = self.pool().begin_with("BEGIN IMMEDIATE").await?;
+        let mut tx = self.pool_for(durability(event)).begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query("INSERT INTO events (swap_id, seq, at, event) VALUES ($1, $2, $3, $4)")
             .bind(&id)
             .bind(to_db(seq))
@@ -149,13 +153,7 @@ impl Store {
         if swap.outcome().is_some() {
             sqlx::query("DELETE FROM reserved_inputs WHERE swap_id = $1").bind(&id).execute(&mut *tx).await?;
         }
-        if let (side, Some(height)) = cursor {
-            sqlx::query("INSERT INTO cursors (side, height) VALUES ($1, $2) ON CONFLICT (side) DO UPDATE SET height = excluded.height")
-                .bind(side_name(side))
-                .bind(to_db(height.0))
-                .execute(&mut *tx)
-                .await?;
-        }
+        write_cursor(&mut tx, cursor).await?;
         tx.commit().await?;
         Ok(seq)
     }
@@ -254,6 +252,26 @@ impl Store {
                 })
             })
             .collect()
+    }
+}
+
+async fn write_cursor(tx: &mut Transaction<'_, Sqlite>, (side, height): (Side, Height)) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO cursors (side, height) VALUES ($1, $2) ON CONFLICT (side) DO UPDATE SET height = excluded.height")
+        .bind(side_name(side))
+        .bind(to_db(height.0))
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// What a chain shows it shows again when the stream begins behind the stored cursor. The preimage is the exception: it may be
+/// in a transaction that is replaced before it is in a block.
+fn durability(event: &Event) -> Durability {
+    match &event.fact {
+        Fact::Attempted(_) | Fact::Cancelled | Fact::Seen(_, Sighting::Redeemed(..)) => Durability::Now,
+        Fact::Clock | Fact::Seen(_, Sighting::Funded(_) | Sighting::Refunded(_) | Sighting::FundingLost | Sighting::SpendLost) => {
+            Durability::Later
+        }
     }
 }
 
