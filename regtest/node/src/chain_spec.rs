@@ -75,6 +75,7 @@ impl ChainSpecCommand {
         let spec = GenericChainSpec::<Option<()>>::builder(blob.code(), None)
             .with_name("TF Chain development")
             .with_id(&self.id)
+            .with_protocol_id(&self.id)
             .with_chain_type(ChainType::Local)
             .with_properties(tft_properties())
             .with_genesis_config_patch(patch)

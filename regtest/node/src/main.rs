@@ -12,10 +12,10 @@ mod runtime_blob;
 mod service;
 
 use cli::{Cli, Subcommand};
-use polkadot_sdk::sc_cli::{self, SubstrateCli};
+use polkadot_sdk::sc_cli::{self, SubstrateCli as _};
 
 fn main() -> sc_cli::Result<()> {
-    let cli = Cli::from_args();
+    let cli = Cli::parse_arguments();
     match &cli.subcommand {
         Some(Subcommand::ChainSpec(command)) => command.run(),
         Some(Subcommand::Metadata(command)) => command.run(),

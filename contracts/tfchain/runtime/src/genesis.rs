@@ -7,17 +7,20 @@ use polkadot_sdk::*;
 use serde_json::{Value, json};
 use sp_consensus_aura::sr25519::AuthorityId as AuraId;
 use sp_consensus_grandpa::AuthorityId as GrandpaId;
-use sp_genesis_builder::{DEV_RUNTIME_PRESET, LOCAL_TESTNET_RUNTIME_PRESET, PresetId};
+use sp_genesis_builder::{DEV_RUNTIME_PRESET, PresetId};
 use sp_keyring::{Ed25519Keyring, Sr25519Keyring};
 
 use crate::{AccountId, Balance, TFT};
+
+/// Name of the preset with two authorities.
+const LOCAL_PRESET: &str = "local";
 
 /// What each of the well-known accounts starts with.
 const ENDOWMENT: Balance = 1_000_000 * TFT;
 
 /// The presets that this runtime knows.
 pub fn preset_names() -> Vec<PresetId> {
-    vec![PresetId::from(DEV_RUNTIME_PRESET), PresetId::from(LOCAL_TESTNET_RUNTIME_PRESET)]
+    vec![PresetId::from(DEV_RUNTIME_PRESET), PresetId::from(LOCAL_PRESET)]
 }
 
 /// The genesis of a preset, as JSON.
@@ -26,7 +29,7 @@ pub fn get_preset(id: &PresetId) -> Option<Vec<u8>> {
     let bob = (Sr25519Keyring::Bob.public().into(), Ed25519Keyring::Bob.public().into());
     let genesis = match id.as_ref() {
         DEV_RUNTIME_PRESET => genesis(vec![alice]),
-        LOCAL_TESTNET_RUNTIME_PRESET => genesis(vec![alice, bob]),
+        LOCAL_PRESET => genesis(vec![alice, bob]),
         _ => return None,
     };
     serde_json::to_vec(&genesis).ok()

@@ -7,8 +7,8 @@ use crate::bench::Cost;
 const HEADER: &str = r#"//! Weights of `pallet_htlc`.
 //!
 //! Written by `tfchain-weights`, which ran the pallet's benchmarks in the wasm of the development runtime: medians of
-//! @REPEAT@ repetitions. Do not edit; `runtime/README.md` has the commands. Proof sizes are left out, as on any chain that
-//! nobody validates by proofs.
+//! @REPEAT@ repetitions. Do not edit; `runtime/README.md` has the commands. The runtime is optimised, the host below it only a
+//! little (the development profile), so times err upwards. Proof sizes are left out: nobody validates this chain by proofs.
 
 use core::marker::PhantomData;
 
