@@ -87,7 +87,8 @@ impl Client {
             .connection_timeout(CONNECT_TIMEOUT)
             .request_timeout(TIMEOUT)
             .max_response_size(MAX_ANSWER)
-            .max_redirections(0)
+            // The library counts tries here: one, and no redirect is followed.
+            .max_redirections(1)
             .enable_ws_ping(PingConfig::new());
         let connection = builder.build(&url).await.map_err(|error| failure(&self.url, error))?;
         let subscribed = connection.subscribe(SUBSCRIBE, Named(params), UNSUBSCRIBE).await;
