@@ -4,13 +4,14 @@ use super::effect::{self, Effect, Prepared};
 use super::{Chains, now, views};
 use crate::api::{StepView, SwapView};
 use crate::error::ApiError;
-use crate::store::{NewSwap, OutboxRow, Store, StoreError, StoredSwap};
+use crate::store::{Durability, NewSwap, OutboxRow, Store, StoreError, StoredSwap};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use swap_contract::bytes::SwapId;
+use swap_contract::document::Role;
 use swap_contract::event::{Action, Event, Fact, Step, Violation};
 use swap_contract::leg::Side;
 use swap_contract::port::{ChainUpdate, LegTerms};
@@ -184,8 +185,9 @@ impl Driver {
             Fact::Seen(Side::Beta, _) => (Side::Beta, beta),
             Fact::Seen(Side::Alpha, _) | Fact::Clock | Fact::Attempted(_) | Fact::Cancelled => (Side::Alpha, alpha),
         };
+        let durability = durability(&live.swap, &next, &event.fact);
         loop {
-            match self.store.commit(&next, live.seq, &event, outbox, cursor).await {
+            match self.store.commit(&next, live.seq, &event, outbox, cursor, durability).await {
                 Ok(seq) => {
                     live.seq = seq;
                     break;
@@ -421,6 +423,17 @@ impl Driver {
                 None => Err(ApiError::WrongState { reason: "nothing of yours is locked in this swap".into() }),
             },
         }
+    }
+}
+
+/// What a chain shows it shows again to a stream that begins behind the stored cursor. Not so the preimage: it may be in a
+/// transaction that is replaced before it is in a block.
+fn durability(before: &Swap, after: &Swap, fact: &Fact) -> Durability {
+    let learned = before.public_preimage().is_none() && after.public_preimage().is_some();
+    match fact {
+        Fact::Attempted(_) | Fact::Cancelled => Durability::Now,
+        Fact::Seen(..) if learned && after.role() == Role::Participant => Durability::Now,
+        Fact::Seen(..) | Fact::Clock => Durability::Later,
     }
 }
 

@@ -4,8 +4,8 @@ use super::{Durability, Store, StoreError, exists_or, from_json, json, side_name
 use sqlx::{FromRow, Sqlite, Transaction};
 use swap_contract::bytes::{OrderId, SwapId};
 use swap_contract::document::SignedContract;
-use swap_contract::event::{Event, Fact, Step};
-use swap_contract::leg::{Side, Sighting, TxRef};
+use swap_contract::event::{Event, Step};
+use swap_contract::leg::{Side, TxRef};
 use swap_contract::swap::{Snapshot, Swap};
 use swap_contract::time::{Height, UnixTime};
 
@@ -124,10 +124,11 @@ impl Store {
         event: &Event,
         outbox: Option<&OutboxRow>,
         cursor: (Side, Height),
+        durability: Durability,
     ) -> Result<u64, StoreError> {
         let id = swap.id().to_string();
         let seq = expected + 1;
-        let mut tx = self.pool_for(durability(event)).begin_with("BEGIN IMMEDIATE").await?;
+        let mut tx = self.pool_for(durability).begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query("INSERT INTO events (swap_id, seq, at, event) VALUES ($1, $2, $3, $4)")
             .bind(&id)
             .bind(to_db(seq))
@@ -262,17 +263,6 @@ async fn write_cursor(tx: &mut Transaction<'_, Sqlite>, (side, height): (Side, H
         .execute(&mut **tx)
         .await?;
     Ok(())
-}
-
-/// What a chain shows it shows again when the stream begins behind the stored cursor. The preimage is the exception: it may be
-/// in a transaction that is replaced before it is in a block.
-fn durability(event: &Event) -> Durability {
-    match &event.fact {
-        Fact::Attempted(_) | Fact::Cancelled | Fact::Seen(_, Sighting::Redeemed(..)) => Durability::Now,
-        Fact::Clock | Fact::Seen(_, Sighting::Funded(_) | Sighting::Refunded(_) | Sighting::FundingLost | Sighting::SpendLost) => {
-            Durability::Later
-        }
-    }
 }
 
 async fn write_outbox(tx: &mut Transaction<'_, Sqlite>, id: &str, row: &OutboxRow, now: UnixTime) -> Result<(), StoreError> {
