@@ -9,7 +9,7 @@ use crate::event::{Action, Step};
 use crate::leg::{Funding, LegStatus};
 pub use crate::outcome::Outcome;
 use crate::swap::Swap;
-use crate::time::{Clocks, latest_beta_timelock};
+use crate::time::{ChainTime, Clocks, latest_beta_timelock};
 
 /// Proof that showing the preimage is safe: the other leg is final and enough of its timelock is left, or the preimage has
 /// left or is public already. Built only in this file.
@@ -36,6 +36,20 @@ impl Swap {
         match self.role {
             Role::Initiator => self.initiator_wants(clocks),
             Role::Participant => self.participant_wants(clocks),
+        }
+    }
+
+    /// Whether an action that was wanted when it was made ready still is, with the same timelock. Beta's timelock is chosen
+    /// once; until it is stored a few blocks may come, so the first may be as old as the reveal's cutoff.
+    pub(crate) fn accepts(&self, action: Action, clocks: &Clocks) -> bool {
+        match (self.wants(clocks), &self.alpha, action.refund_after) {
+            (Some(wanted), LegStatus::Funded(alpha), Some(chosen))
+                if wanted.step == Step::FundBeta && action.step == Step::FundBeta && self.beta_timelock().is_none() =>
+            {
+                let fresh = wanted.refund_after.is_some_and(|now| now.since(chosen) <= self.policy().reveal_cutoff);
+                fresh && self.may_fund_beta(alpha, chosen, clocks)
+            }
+            (wanted, ..) => wanted == Some(action),
         }
     }
 
@@ -105,19 +119,24 @@ impl Swap {
         wanted.then_some(Action { step: Step::FundAlpha, refund_after: Some(refund_after) })
     }
 
-    /// Beta is funded, and funded again after a transaction was dropped, only over a deep alpha and on fit chains: each
-    /// attempt may be the one that commits the money. The HTLC is always the same, for its timelock is part of its id.
+    /// Beta is funded, and funded again after a transaction was dropped, always as the same HTLC: its timelock is part of its id.
     fn wants_beta_funded(&self, alpha: &Funding, clocks: &Clocks) -> Option<Action> {
+        let refund_after = self.beta_timelock().unwrap_or(clocks.beta.time.plus(self.policy().beta_window));
+        self.may_fund_beta(alpha, refund_after, clocks)
+            .then_some(Action { step: Step::FundBeta, refund_after: Some(refund_after) })
+    }
+
+    /// Whether beta may be funded with this timelock, over a deep alpha and on fit chains. Each attempt may be the one that
+    /// commits the money, so each is judged anew.
+    fn may_fund_beta(&self, alpha: &Funding, refund_after: ChainTime, clocks: &Clocks) -> bool {
         let policy = self.policy();
-        let refund_after = self.beta_timelock().unwrap_or(clocks.beta.time.plus(policy.beta_window));
         let deep = alpha.at.depth(&clocks.alpha) >= policy.depth_for(self.contract.alpha_amount());
         // What is left of beta's timelock, and the margin of alpha's over it.
         let left = refund_after.since(clocks.beta.time);
         let revealable = left > policy.reveal_cutoff;
         let in_time = clocks.alpha.time.plus(policy.alpha_after_beta()).plus(left) <= alpha.refund_after
             && refund_after <= latest_beta_timelock(alpha.refund_after, policy);
-        (deep && revealable && in_time && self.may_commit(clocks))
-            .then_some(Action { step: Step::FundBeta, refund_after: Some(refund_after) })
+        deep && revealable && in_time && self.may_commit(clocks)
     }
 
     /// Whether new money may be put in: the owner still wants it and both chains are fit.
@@ -130,7 +149,7 @@ impl Swap {
     }
 
     /// Whether the initiator may show the preimage by redeeming this beta HTLC: it is final, both chains are fit, its timelock
-    /// is no later than agreed, and the cutoff is left of it.
+    /// is no later than agreed, the cutoff is left of it, and the participant's deadline to redeem alpha has not passed.
     fn may_reveal(&self, beta: &Funding, clocks: &Clocks) -> bool {
         !self.has_attempted(Step::RefundAlpha)
             && beta.at.is_final(&clocks.beta)
@@ -138,6 +157,11 @@ impl Swap {
             && clocks.beta.healthy
             && beta.refund_after <= self.contract.beta_latest_refund_after()
             && clocks.beta.time.plus(self.policy().reveal_cutoff) <= beta.refund_after
+            && clocks.alpha.time <= self.alpha_redeem_deadline()
+    }
+
+    fn alpha_redeem_deadline(&self) -> ChainTime {
+        self.contract.alpha_refund_after().minus(self.policy().alpha_redeem_margin)
     }
 
     /// Whether the initiator goes on with a reveal: the preimage has left or is public, beta can still be redeemed, and
@@ -151,16 +175,17 @@ impl Swap {
     }
 
     /// Whether the participant may take alpha: the preimage is public, its own money is committed, and that money's refund is
-    /// not on its way. Once a refund has left, only a beta that is redeemed for good lets it, or alpha's deadline.
+    /// not on its way. Once a refund has left, only a beta that is redeemed for good lets it, or alpha's deadline; what was
+    /// begun then is brought to its end.
     pub(crate) fn may_take_alpha(&self, clocks: &Clocks) -> bool {
         let committed = self.has_attempted(Step::FundBeta) || self.beta.funding().is_some();
-        let deadline = self.contract.alpha_refund_after().minus(self.policy().alpha_redeem_margin);
-        let beta_kept = match &self.beta {
-            LegStatus::Redeemed(_, spend) => spend.at.is_final(&clocks.beta) || clocks.alpha.time >= deadline,
+        let beta_taken = match &self.beta {
+            LegStatus::Redeemed(_, spend) => spend.at.is_final(&clocks.beta) || clocks.alpha.time >= self.alpha_redeem_deadline(),
             LegStatus::Unfunded | LegStatus::Funded(_) => false,
             LegStatus::Refunded(..) => return false,
         };
-        self.preimage.is_some() && committed && (beta_kept || !self.has_attempted(Step::RefundBeta))
+        let begun = !self.has_attempted(Step::RefundBeta) || self.has_attempted(Step::RedeemAlpha);
+        self.preimage.is_some() && committed && (beta_taken || begun)
     }
 
     /// Whether the participant may take beta back: T2 has passed and it neither takes alpha nor still can. From T2 on beta is

@@ -16,3 +16,5 @@ pub mod policy;
 pub mod port;
 pub mod swap;
 pub mod time;
+#[cfg(feature = "testing")]
+pub mod testing;

@@ -88,16 +88,16 @@ impl Swap {
 
     /// Whether beta will never be the initiator's: it went back for good, or its timelock is long past.
     fn beta_is_gone(&self, clocks: &Clocks) -> bool {
-        let last = match &self.beta {
-            LegStatus::Refunded(..) => return self.beta.is_closed(&clocks.beta),
-            LegStatus::Unfunded => self.contract.beta_latest_refund_after(),
-            LegStatus::Funded(beta) | LegStatus::Redeemed(beta, _) => beta.refund_after,
-        };
-        clocks.beta.time >= last.plus(self.policy().beta_window)
+        self.beta.is_closed(&clocks.beta) || clocks.beta.time >= self.long_after_t2()
     }
 
-    /// The next moment at which the passing of time on one chain's clock alone changes what this party may or must do. It lies
-    /// ahead on that clock; [`None`] when the swap has ended or waits for nothing but blocks and the other party.
+    fn long_after_t2(&self) -> ChainTime {
+        let t2 = self.beta.funding().map_or(self.contract.beta_latest_refund_after(), |beta| beta.refund_after);
+        t2.plus(self.policy().beta_window)
+    }
+
+    /// The next moment at which the passing of time on one chain's clock alone changes what this party may or must do. It is
+    /// now or lies ahead on that clock; [`None`] when the swap has ended or waits for nothing but blocks and the other party.
     pub fn next_deadline(&self, clocks: &Clocks) -> Option<Deadline> {
         if self.outcome.is_some() {
             return None;
@@ -106,10 +106,13 @@ impl Swap {
             Role::Initiator => self.initiator_moments(),
             Role::Participant => self.participant_moments(),
         };
-        moments.into_iter().flatten().find(|moment| clocks.tip(moment.clock).time < moment.at)
+        let ahead: Vec<Deadline> = moments.into_iter().flatten().filter(|m| clocks.tip(m.clock).time <= m.at).collect();
+        // The first in the list says which clock matters now.
+        let clock = ahead.first()?.clock;
+        ahead.into_iter().filter(|moment| moment.clock == clock).min_by_key(|moment| moment.at)
     }
 
-    fn initiator_moments(&self) -> [Option<Deadline>; 4] {
+    fn initiator_moments(&self) -> Vec<Option<Deadline>> {
         let policy = self.policy();
         let t1 = self.contract.alpha_refund_after();
         let revealed = self.has_attempted(Step::RedeemBeta) || self.public_preimage().is_some();
@@ -121,13 +124,14 @@ impl Swap {
         let unfunded = self.alpha == LegStatus::Unfunded;
         let fund = if unfunded { on(Side::Alpha, t1.minus(policy.alpha_left_when_beta_funded)) } else { None };
         let settle = if unfunded && !matches!(self.beta, LegStatus::Redeemed(..)) { None } else { on(Side::Alpha, t1) };
-        [reveal, fund, settle, on(Side::Alpha, t1.plus(policy.alpha_window))]
+        let lose = if matches!(self.alpha, LegStatus::Redeemed(..)) { on(Side::Beta, self.long_after_t2()) } else { None };
+        vec![reveal, fund, settle, lose, on(Side::Alpha, t1.plus(policy.alpha_window))]
     }
 
-    fn participant_moments(&self) -> [Option<Deadline>; 4] {
+    fn participant_moments(&self) -> Vec<Option<Deadline>> {
         let policy = self.policy();
         let t1 = self.contract.alpha_refund_after();
-        let open = matches!(self.alpha, LegStatus::Funded(_));
+        let open = self.alpha.funding().is_some();
         let redeem = if open && self.preimage.is_some() { on(Side::Alpha, t1.minus(policy.alpha_redeem_margin)) } else { None };
         let (first, second) = match (&self.beta, self.beta_timelock()) {
             (LegStatus::Funded(beta), _) => (on(Side::Beta, beta.refund_after), None),
@@ -137,7 +141,7 @@ impl Swap {
             (LegStatus::Unfunded, None) if open => (on(Side::Alpha, t1.minus(policy.alpha_left_when_beta_funded)), None),
             (LegStatus::Unfunded, None) | (LegStatus::Redeemed(..) | LegStatus::Refunded(..), _) => (None, None),
         };
-        [redeem, first, second, if self.preimage.is_some() { on(Side::Alpha, t1.plus(policy.alpha_window)) } else { None }]
+        vec![redeem, first, second, if self.preimage.is_some() { on(Side::Alpha, t1.plus(policy.alpha_window)) } else { None }]
     }
 }
 

@@ -88,7 +88,7 @@ impl Swap {
             Fact::Clock => {}
             Fact::Seen(side, sighting) => next.see(*side, sighting)?,
             Fact::Attempted(action) => {
-                if self.wants(&event.clocks) != Some(*action) {
+                if !self.accepts(*action, &event.clocks) {
                     return Err(Violation::NotWanted(action.step));
                 }
                 next.attempted.entry(action.step).or_insert(action.refund_after);

@@ -1,0 +1,15 @@
+//! The contract crate from outside: documents, machine, policy, stored formats, diagram.
+#![allow(clippy::unwrap_used)]
+
+mod board;
+mod contracts;
+mod decisions;
+mod diagram;
+mod documents;
+mod offers_and_orders;
+mod properties;
+mod receipts;
+mod reorgs;
+mod stored_formats;
+mod time_and_policy;
+mod words;
