@@ -22,7 +22,7 @@ use keys::Keys;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use swap_contract::bytes::{OrderId, SwapId};
-use swap_contract::document::{Account, Network, Rules};
+use swap_contract::document::{Account, Network, Receipt, Rules, SignedReceipt};
 use swap_contract::leg::{LegStatus, Side};
 use swap_contract::policy::Policy;
 use swap_contract::port::{Chain, ChainError, HtlcOp, LegTerms, OpKind, Wallet};
@@ -204,6 +204,19 @@ impl Engine {
             Err(ChainError::NotNow { .. }) => Ok(None),
             Err(failure) => Err(failure.into()),
         }
+    }
+
+    /// This party's signed word on how a swap ended, with the transactions that closed both legs. The counterparty signs its own.
+    pub async fn swap_receipt(&self, id: SwapId) -> Result<SignedReceipt, ApiError> {
+        let swap = self.stored_swap(id).await?.swap;
+        let closed_by = |side: Side| match swap.leg(side) {
+            LegStatus::Redeemed(_, spend) | LegStatus::Refunded(_, spend) => Ok(spend.by.clone()),
+            LegStatus::Unfunded | LegStatus::Funded(_) => Err(ApiError::WrongState { reason: format!("{side:?} was not closed") }),
+        };
+        let outcome = swap.outcome().ok_or(ApiError::WrongState { reason: "the swap has not ended".into() })?;
+        let (alpha, beta) = (closed_by(Side::Alpha)?, closed_by(Side::Beta)?);
+        let document = Receipt { network: swap.contract().network, contract: id, outcome, alpha, beta };
+        Ok(SignedReceipt { signature: self.keys().sign(&document), signer: self.account(), document })
     }
 
     /// Cancels a swap nothing of the owner's is committed to, or tries its refund at once.

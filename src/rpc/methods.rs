@@ -64,6 +64,8 @@ pub fn table() -> Vec<Method> {
             |engine: Engine, swap: ById<SwapId>| async move { engine.swap_explain(swap.id).await }),
         Method::call("swap.refund", Owner, "Takes this party's money back now, if its timelock allows; the engine does so by itself as well.",
             |engine: Engine, swap: ById<SwapId>| async move { engine.swap_refund(swap.id).await }),
+        Method::call("swap.receipt", Anybody, "This party's signed receipt of a swap whose legs are both closed.",
+            |engine: Engine, swap: ById<SwapId>| async move { engine.swap_receipt(swap.id).await }),
         subscription::method(),
         Method::call("wallet.balances", Owner, "Money on both chains, in base units.",
             |engine: Engine, _: NoParams| async move { engine.wallet_balances().await }),
