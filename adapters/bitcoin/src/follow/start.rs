@@ -2,10 +2,12 @@
 
 use super::{Ended, Follower};
 use crate::ring::{Known, Ring};
+use crate::rpc::MAX_HEADERS;
 use bitcoin::BlockHash;
 
 /// Blocks known before the first that is followed, for the median time and for small reorgs right at the start.
 const BEHIND: u64 = 100;
+const _: () = assert!(BEHIND < MAX_HEADERS);
 /// How much earlier than the margins say a leg's funding is looked for: a reorg moves the median time a little.
 const SLACK_SECONDS: u64 = 3_600;
 
@@ -79,13 +81,13 @@ impl Follower {
         Ok(earlier)
     }
 
+    /// Consecutive blocks of the node's chain, if it did not change in between.
     async fn headers(&self, from: u64, to: u64) -> Result<Vec<Known>, Ended> {
-        let mut blocks: Vec<Known> = Vec::new();
-        for height in from..=to {
-            let hash = self.node.rpc.block_hash(height).await?.ok_or(Ended::Lost)?;
-            let header = self.node.rpc.block_header(&hash).await?;
-            blocks.push(Known { height, hash, time: header.time });
-        }
-        Ok(blocks)
+        let headers = self.node.rpc.headers(from, to).await?;
+        let blocks: Vec<Known> =
+            headers.iter().map(|header| Known { height: header.height, hash: header.hash, time: header.time }).collect();
+        let linked = headers.windows(2).all(|pair| pair[1].previousblockhash == Some(pair[0].hash));
+        let whole = blocks.last().is_some_and(|last| last.height == to);
+        if linked && whole { Ok(blocks) } else { Err(Ended::Lost) }
     }
 }

@@ -39,6 +39,8 @@ pub struct SeenSpend {
 struct Candidate {
     outpoint: OutPoint,
     place: Place,
+    /// Rises with every sighting: it orders outputs of one block.
+    rank: u64,
     spend: Option<SeenSpend>,
 }
 
@@ -52,13 +54,14 @@ struct Told {
 pub struct Leg {
     htlc: Htlc,
     candidates: Vec<Candidate>,
+    next_rank: u64,
     told: Told,
     tell: Tell,
 }
 
 impl Leg {
     pub fn new(htlc: Htlc, tell: Tell) -> Self {
-        Self { htlc, candidates: Vec::new(), told: Told::default(), tell }
+        Self { htlc, candidates: Vec::new(), next_rank: 0, told: Told::default(), tell }
     }
 
     pub fn htlc(&self) -> &Htlc {
@@ -71,7 +74,12 @@ impl Leg {
 
     /// An output with this leg's script and amount. Whether it is remembered.
     pub fn fund(&mut self, outpoint: OutPoint, place: Place) -> bool {
+        let rank = self.next_rank;
+        self.next_rank += 1;
         if let Some(known) = self.candidates.iter_mut().find(|candidate| candidate.outpoint == outpoint) {
+            if known.place != place {
+                known.rank = rank;
+            }
             known.place = known.place.or_newer(place);
             return true;
         }
@@ -80,7 +88,7 @@ impl Leg {
         if alike >= if in_block(place) { MAX_IN_BLOCKS } else { MAX_LOOSE } {
             return false;
         }
-        self.candidates.push(Candidate { outpoint, place, spend: None });
+        self.candidates.push(Candidate { outpoint, place, rank, spend: None });
         true
     }
 
@@ -175,22 +183,8 @@ impl Leg {
     pub fn changes(&mut self, mempool_known: bool) -> Vec<Sighting> {
         let (funding, spend) = self.view();
         let mut news = Vec::new();
-        let moved = match (&self.told.funding, &funding) {
-            (Some(told), Some(now)) => told.htlc != now.htlc,
-            (None, _) | (_, None) => false,
-        };
-        if moved && self.told.spend.take().is_some() {
-            news.push(Sighting::SpendLost);
-        }
         if self.told.funding != funding {
-            match &funding {
-                Some(funding) => news.push(Sighting::Funded(funding.clone())),
-                None => {
-                    self.told.spend = None;
-                    news.push(Sighting::FundingLost);
-                }
-            }
-            self.told.funding = funding;
+            self.move_to(funding, &mut news);
         }
         let now = spend.as_ref().map(|(spend, _)| spend.clone());
         if self.told.spend != now {
@@ -213,6 +207,25 @@ impl Leg {
         news
     }
 
+    /// Whoever listens stays bound to an HTLC it saw in a block until that is lost; one it saw only waiting may be replaced.
+    fn move_to(&mut self, funding: Option<Funding>, news: &mut Vec<Sighting>) {
+        let told = self.told.funding.take();
+        let another = told.as_ref().map(|told| &told.htlc) != funding.as_ref().map(|now| &now.htlc);
+        if another {
+            self.told.spend = None;
+        }
+        match &funding {
+            None => news.push(Sighting::FundingLost),
+            Some(now) => {
+                if another && told.is_some_and(|told| !told.at.is_pending()) {
+                    news.push(Sighting::FundingLost);
+                }
+                news.push(Sighting::Funded(now.clone()));
+            }
+        }
+        self.told.funding = funding;
+    }
+
     fn view(&self) -> (Option<Funding>, Option<(Spend, Spending)>) {
         let Some(bound) = self.bound() else { return (None, None) };
         let Some(at) = bound.place.inclusion() else { return (None, None) };
@@ -229,12 +242,17 @@ impl Leg {
         (Some(funding), spend)
     }
 
-    /// The one output that counts: a confirmed one before any other, the one that was told before the rest, then the first.
+    /// The one output that counts: a confirmed one before any other, then the one that was told so, then the first. It follows
+    /// from the chain alone wherever the chain alone was told, so that a restart finds the same.
     fn bound(&self) -> Option<&Candidate> {
-        let told = self.told.funding.as_ref().map(|funding| funding.htlc.0.as_str());
+        let told = self.told.funding.as_ref().map(|told| (told.htlc.0.as_str(), told.at.is_pending()));
         self.candidates.iter().min_by_key(|candidate| {
-            let in_block = matches!(candidate.place, Place::Block(_));
-            (!in_block, told != Some(candidate.outpoint.to_string().as_str()))
+            let height = match candidate.place {
+                Place::Block(height) => Some(height),
+                Place::Mempool { .. } | Place::Detached => None,
+            };
+            let told_so = told == Some((candidate.outpoint.to_string().as_str(), height.is_none()));
+            (height.is_none(), !told_so, height, candidate.rank)
         })
     }
 

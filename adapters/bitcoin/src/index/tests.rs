@@ -214,6 +214,31 @@ fn one_output_is_bound_and_a_confirmed_one_before_any_other() {
 }
 
 #[test]
+fn of_two_outputs_in_one_block_the_first_counts_whatever_waited_before() {
+    let mut index = watching();
+    let (first, second) = (funding(1), funding(2));
+    index.pending(&second, 1);
+    assert_eq!(news(&mut index), ["funded mempool"]);
+    index.connect(10, &block(&[&first, &second]));
+    let changes = index.changes(true);
+    let [(_, Sighting::Funded(told))] = changes.as_slice() else { panic!("{changes:?}") };
+    assert_eq!(told.htlc.0, at(&first).to_string());
+}
+
+#[test]
+fn a_confirmed_htlc_gives_way_to_another_only_when_it_is_lost() {
+    let mut index = watching();
+    let (first, second) = (funding(1), funding(2));
+    index.connect(10, &block(&[&first]));
+    index.connect(11, &block(&[&refunding(&first), &second]));
+    assert_eq!(news(&mut index), ["funded 10", "refunded 11"]);
+    index.disconnect_above(9);
+    index.connect(10, &block(&[&second]));
+    index.settle(&mempool(&[]), 1);
+    assert_eq!(news(&mut index), ["funding lost", "funded 10"]);
+}
+
+#[test]
 fn a_flood_of_outputs_is_bounded_and_does_not_hide_a_confirmed_one() {
     let mut index = watching();
     for salt in 0..1_000 {

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// Transactions fetched in one round trip: however large they are, the answer fits.
 pub const MAX_TRANSACTIONS: usize = 32;
+/// Headers fetched at once.
+pub const MAX_HEADERS: u64 = 512;
 /// Hexadecimal of a standard transaction of 400,000 weight units whose bytes are all witness.
 const LARGEST_TRANSACTION: usize = 2 * 400_000;
 const _: () = assert!(MAX_TRANSACTIONS * (LARGEST_TRANSACTION + 1_000) < super::MAX_RESPONSE as usize);
@@ -37,6 +39,21 @@ impl Rpc {
     /// A header with its height and median time.
     pub async fn block_header(&self, hash: &BlockHash) -> Result<HeaderInfo, RpcError> {
         self.call("getblockheader", rpc_params![hash]).await
+    }
+
+    /// The headers of these heights of the best chain, in two round trips. Heights above the tip are missing at the end.
+    pub async fn headers(&self, from: u64, to: u64) -> Result<Vec<HeaderInfo>, RpcError> {
+        let to = to.min(from.saturating_add(MAX_HEADERS - 1));
+        let mut hashes = Vec::new();
+        for hash in self.batch::<BlockHash>("getblockhash", (from..=to).map(|height| rpc_params![height]).collect()).await? {
+            match hash {
+                Ok(hash) => hashes.push(hash),
+                Err(error) if error.is_not_found() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        let headers = self.batch("getblockheader", hashes.iter().map(|hash| rpc_params![hash]).collect()).await?;
+        headers.into_iter().collect()
     }
 
     /// A whole block.

@@ -3,7 +3,7 @@
 mod methods;
 mod types;
 
-pub use methods::MAX_TRANSACTIONS;
+pub use methods::{MAX_HEADERS, MAX_TRANSACTIONS};
 pub use types::{BlockchainInfo, HeaderInfo, MempoolInfo, MempoolVerdict, TipRef};
 
 use base64::prelude::{BASE64_STANDARD, Engine};

@@ -32,6 +32,9 @@ pub struct HeaderInfo {
     pub time: u32,
     /// Its median time past (BIP-113), unix seconds.
     pub mediantime: u64,
+    /// The block before; none before the genesis block.
+    #[serde(default)]
+    pub previousblockhash: Option<BlockHash>,
 }
 
 /// The newest block, in short.
