@@ -11,7 +11,7 @@ use std::{env, fs};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::interrupt::{self, Interrupted};
+use crate::interrupt;
 use crate::progress::Step;
 
 const POLL: Duration = Duration::from_millis(200);
@@ -21,7 +21,12 @@ const TAIL_LINES: usize = 30;
 const TAIL_BYTES: u64 = 16 * 1024;
 
 /// Runs `command` to its end, or until Ctrl-C. Its output replaces what `log` held when `fresh`, else it is appended.
-pub fn run_logged(mut command: Command, log: &Path, fresh: bool, step: &mut Step) -> Result<()> {
+pub fn run_logged(command: Command, log: &Path, fresh: bool, step: &mut Step) -> Result<()> {
+    run_beside(command, log, fresh, step, || Ok(()))
+}
+
+/// The same, and `meanwhile` is called a few times a second; its error ends the command.
+pub fn run_beside(mut command: Command, log: &Path, fresh: bool, step: &mut Step, mut meanwhile: impl FnMut() -> Result<()>) -> Result<()> {
     let file = File::options()
         .create(true)
         .write(true)
@@ -40,10 +45,10 @@ pub fn run_logged(mut command: Command, log: &Path, fresh: bool, step: &mut Step
         if let Some(status) = child.try_wait()? {
             break status;
         }
-        if interrupt::asked() {
+        if let Err(error) = interrupt::check().and_then(|()| meanwhile()) {
             kill_process(Pid::from_child(&child), Signal::TERM)?;
             child.wait()?;
-            bail!(Interrupted);
+            return Err(error);
         }
         if let Some(line) = tail(log, 1).pop() {
             if let Some(percent) = percent_of(&line) {

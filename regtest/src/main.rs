@@ -3,6 +3,7 @@
 //! Exit codes: 0 done; 1 failed; 2 wrong command line; 3 packages are missing and the command to install them was
 //! printed; 130 interrupted.
 
+mod bench;
 mod cache;
 mod command;
 mod demo;
@@ -17,6 +18,8 @@ mod setup;
 mod status;
 mod supervisor;
 mod table;
+mod test;
+mod wallet_checks;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -117,6 +120,10 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Everything that must pass: the demo, an independent client, and all tests. Ends with the test runner's summary.
+    Test,
+    /// The table of benchmarks: ratios of two things measured in one run.
+    Bench,
     /// Kill an engine (SIGKILL), in the middle of whatever it does.
     Kill {
         /// alice or bob.
@@ -131,8 +138,12 @@ enum Command {
         #[command(flatten)]
         name: Name,
     },
-    /// Print the programs' places as shell assignments, for tests started by hand.
-    Env,
+    /// Print shell assignments: the nodes' programs for tests started by hand, and of a localnet that runs `twinswap` and
+    /// the data folders ALICE and BOB. Use it as: eval "$(cargo regtest env)"
+    Env {
+        #[command(flatten)]
+        name: Name,
+    },
     #[command(name = process::LAUNCH, hide = true)]
     Launch {
         parent: u32,
@@ -228,16 +239,29 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Logs { who, name, follow } => logs::show(&Home::new(&cache, &name.name)?, who.as_deref(), follow),
         Command::Demo { json } => demo::run(&cache, &checkout()?, if json { demo::Output::Json } else { demo::Output::Tables }),
+        Command::Test => test::run(&cache, &checkout()?),
+        Command::Bench => bench::run(),
         Command::Kill { who, name } => supervisor::kill(&Home::new(&cache, &name.name)?, &who),
         Command::Start { who, name } => supervisor::start(&Home::new(&cache, &name.name)?, &who),
-        Command::Env => {
-            let tools = setup::run(&cache, &checkout()?, Parts::Chains)?;
-            tools.environment().iter().for_each(|(key, value)| println!("export {key}='{}'", value.display()));
-            Ok(())
-        }
+        Command::Env { name } => print_environment(&cache, &Home::new(&cache, &name.name)?),
         Command::Launch { parent, program, args } => process::launch(parent, &program, &args),
         Command::Supervise { order } => supervisor::run(&cache, &serde_json::from_str(&order)?, |_| say("up")),
     }
+}
+
+fn print_environment(cache: &Cache, home: &Home) -> Result<()> {
+    let tools = setup::run(cache, &checkout()?, Parts::Chains)?;
+    for (key, value) in tools.environment() {
+        println!("export {key}='{}'", value.display());
+    }
+    if !home.is_running() {
+        return Ok(());
+    }
+    for (who, engine) in &home.state()?.engines {
+        println!("export {}='{}'", who.to_uppercase(), engine.data_dir.display());
+    }
+    println!("export PATH='{}':\"$PATH\"", home.programs().display());
+    Ok(())
 }
 
 fn show_status(cache: &Cache, name: Option<&str>, json: bool) -> Result<()> {

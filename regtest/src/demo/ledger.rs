@@ -2,6 +2,8 @@
 //!
 //! Of the engines it takes only which addresses are theirs, and where to look for a swap's transactions.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 
@@ -75,7 +77,7 @@ impl Ledger {
                 self.expected.bob_units -= bob_fees;
             }
         }
-        let rows = rows(played, &alpha, &beta, &funding, &spending, alice_fees + bob_fees);
+        let rows = rows(stage, played, (&alpha, &beta), (&funding, &spending), alice_fees + bob_fees)?;
         Ok(Entry {
             scene,
             outcome: played.outcome,
@@ -182,8 +184,25 @@ fn fee(transaction: &MinedTransaction) -> Result<u64> {
 }
 
 /// The steps in their order; those of beta only if it came to that.
-fn rows(played: &Played, alpha: &Leg, beta: &Leg, funding: &MinedTransaction, spending: &MinedTransaction, fee_units: i128) -> Vec<Row> {
-    let on_bitcoin = |step: &str, transaction: &MinedTransaction, seen| Row {
+fn rows(stage: &Stage, played: &Played, legs: (&Leg, &Leg), transactions: (&MinedTransaction, &MinedTransaction), fee_units: i128) -> Result<Vec<Row>> {
+    let ((alpha, beta), (funding, spending)) = (legs, transactions);
+    let seen = &played.seen;
+    let mut rows = vec![on_bitcoin("fund alpha", funding, seen.alpha_funded)];
+    if let Some(transaction) = beta.funding() {
+        rows.push(on_tfchain(stage, "fund beta", transaction, fee_units, seen.beta_funded)?);
+    }
+    if let Some(transaction) = beta.spending() {
+        let step = if beta.status() == "redeemed" { "redeem beta" } else { "refund beta" };
+        // Unsigned: nobody pays.
+        rows.push(on_tfchain(stage, step, transaction, 0, seen.beta_spent)?);
+    }
+    let step = if alpha.status() == "redeemed" { "redeem alpha" } else { "refund alpha" };
+    rows.push(on_bitcoin(step, spending, seen.alpha_spent));
+    Ok(rows)
+}
+
+fn on_bitcoin(step: &str, transaction: &MinedTransaction, seen: Option<Duration>) -> Row {
+    Row {
         step: step.to_owned(),
         chain: Chain::Bitcoin,
         transaction: transaction.txid.clone(),
@@ -191,27 +210,15 @@ fn rows(played: &Played, alpha: &Leg, beta: &Leg, funding: &MinedTransaction, sp
         size: Some(transaction.vsize),
         fee: transaction.fee.map(i128::from),
         seen,
-    };
-    let bobs = played.bob.as_ref().map(|bob| Leg::of(bob, "beta"));
-    let on_tfchain = |step: &str, transaction: Transaction, bobs: Option<Transaction>, fee, seen| Row {
-        step: step.to_owned(),
-        chain: Chain::TfChain,
-        block: transaction.height,
-        size: transaction.size.or(bobs.and_then(|bobs| bobs.size)),
-        transaction: transaction.id,
-        fee: Some(fee),
-        seen,
-    };
-    let mut rows = vec![on_bitcoin("fund alpha", funding, played.seen.alpha_funded)];
-    if let Some(transaction) = beta.funding() {
-        rows.push(on_tfchain("fund beta", transaction, bobs.as_ref().and_then(Leg::funding), fee_units, played.seen.beta_funded));
     }
-    if let Some(transaction) = beta.spending() {
-        let step = if beta.status() == "redeemed" { "redeem beta" } else { "refund beta" };
-        // Unsigned: nobody pays.
-        rows.push(on_tfchain(step, transaction, bobs.as_ref().and_then(Leg::spending), 0, played.seen.beta_spent));
-    }
-    let step = if alpha.status() == "redeemed" { "redeem alpha" } else { "refund alpha" };
-    rows.push(on_bitcoin(step, spending, played.seen.alpha_spent));
-    rows
+}
+
+fn on_tfchain(stage: &Stage, step: &str, transaction: Transaction, fee: i128, seen: Option<Duration>) -> Result<Row> {
+    // `block-index`, as explorers name extrinsics.
+    let place = transaction.id.split_once('-').and_then(|(block, index)| Some((block.parse().ok()?, index.parse().ok()?)));
+    let size = match place {
+        Some((block, index)) => Some(stage.tfchain().weight(stage.tfchain().head(block)?, index)?),
+        None => None,
+    };
+    Ok(Row { step: step.to_owned(), chain: Chain::TfChain, block: transaction.height, transaction: transaction.id, size, fee: Some(fee), seen })
 }

@@ -51,10 +51,7 @@ pub fn play(cache: &Cache, tools: &Tools, output: Output) -> Result<()> {
     let mut stage = Stage::new(localnet);
     let report = match scenes(&mut stage, output) {
         Ok(report) => report,
-        Err(error) if error.is::<interrupt::Interrupted>() => {
-            stage.close()?;
-            return Err(error);
-        }
+        Err(error) if interrupt::asked() => return Err(error),
         // Dropped without an orderly end, the localnet's folder and logs stay for whoever wants to know why.
         Err(error) => return Err(error.context(format!("the logs are in {}", stage.folder().display()))),
     };

@@ -19,7 +19,7 @@ pub struct Row {
     pub chain: Chain,
     pub transaction: String,
     pub block: Option<u64>,
-    /// Virtual bytes on Bitcoin, weight on TF Chain.
+    /// Virtual bytes on Bitcoin; weight on TF Chain, in picoseconds of computing time.
     pub size: Option<u64>,
     /// Satoshis or TFT units.
     pub fee: Option<i128>,
@@ -123,11 +123,11 @@ impl Report {
 
 impl Entry {
     pub fn table(&self) -> String {
-        let mut table = Table::new(["step", "chain", "transaction", "block", "size", "fee", "seconds"]).right_from(3);
+        let mut table = Table::new(["step", "chain", "transaction", "block", "vsize or weight", "fee", "seconds"]).right_from(3);
         for row in &self.rows {
             let (chain, size, fee) = match row.chain {
                 Chain::Bitcoin => ("Bitcoin", "vB", "sat"),
-                Chain::TfChain => ("TF Chain", "weight", "units"),
+                Chain::TfChain => ("TF Chain", "ps", "units"),
             };
             let with_unit = |number: Option<String>, unit: &str| number.map_or_else(|| "-".to_owned(), |number| format!("{number} {unit}"));
             table.row([

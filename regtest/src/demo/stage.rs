@@ -175,13 +175,11 @@ impl Leg {
 pub struct Transaction {
     pub id: String,
     pub height: Option<u64>,
-    /// Weight or virtual bytes, if it is that engine's own.
-    pub size: Option<u64>,
 }
 
 impl Transaction {
     fn of(value: &Value) -> Option<Self> {
-        Some(Self { id: value["id"].as_str()?.to_owned(), height: value["height"].as_u64(), size: value["size"].as_u64() })
+        Some(Self { id: value["id"].as_str()?.to_owned(), height: value["height"].as_u64() })
     }
 }
 

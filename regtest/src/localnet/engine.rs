@@ -19,6 +19,10 @@ pub const BOB: &str = "bob";
 pub const BOB_UNITS: u64 = 10_000_000_000_000;
 /// How many blocks' rewards alice holds: 100 BTC.
 pub const ALICE_REWARDS: u32 = 2;
+/// Well-known development accounts, `//Alice` and `//Bob`, whose signed offers the engines take besides their own: a
+/// wallet on another machine would hold such a key.
+const OWNERS: [(&str, &str); 2] =
+    [(ALICE, "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"), (BOB, "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty")];
 /// The keys are worth nothing and live as long as the localnet.
 const PASSPHRASE: (&str, &str) = ("TWINSWAP_PASSPHRASE", "regtest");
 /// Local nodes may be asked more often than others.
@@ -54,6 +58,9 @@ pub fn prepare(home: &Home, programs: &Programs, who: &str, ports: Ports, bitcoi
         .args(["--bitcoin-url", &bitcoin.rpc_url, "--tfchain-url", &tfchain.ws_url])
         .args(["--rpc-listen", &format!("127.0.0.1:{}", ports.rpc), "--bus-listen", &format!("127.0.0.1:{}", ports.bus)])
         .env(PASSPHRASE.0, PASSPHRASE.1);
+    for (_, owner) in OWNERS.iter().filter(|(engine, _)| *engine == who) {
+        init.args(["--owner", owner]);
+    }
     let made: Value = serde_json::from_str(&output(init)?).context("`twinswap init --json` printed no JSON")?;
     let address = made["account"].as_str().ok_or_else(|| anyhow!("`twinswap init` named no account"))?.to_owned();
     poll_faster(&data.join("config.toml"))?;
@@ -106,7 +113,7 @@ pub fn decimal(value: &Value) -> Result<u64> {
 /// A later build must not change what runs here, nor what is started again after a kill.
 fn own_copy(home: &Home, program: &Path) -> Result<std::path::PathBuf> {
     let name = program.file_name().ok_or_else(|| anyhow!("{} is no program", program.display()))?;
-    let folder = home.folder().join("bin");
+    let folder = home.programs();
     fs::create_dir_all(&folder)?;
     let copy = folder.join(name);
     // cargo replaces its files and never writes into them, so a second name for the same file is enough.

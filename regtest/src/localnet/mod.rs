@@ -19,7 +19,7 @@ use std::{fs, io};
 use anyhow::{Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::interrupt::wait_for;
+use crate::interrupt::{self, wait_for};
 use crate::lock::FileLock;
 use crate::progress::say;
 use crate::rpc::Client;
@@ -193,7 +193,7 @@ impl Localnet {
 }
 
 impl Drop for Localnet {
-    /// After a failure nothing may stay behind but the folder with the logs.
+    /// After a failure nothing stays behind but the folder with the logs; after Ctrl-C not even that.
     fn drop(&mut self) {
         if self.stopped {
             return;
@@ -203,8 +203,9 @@ impl Drop for Localnet {
                 say(format!("cannot kill {}: {error:#}", service.name()));
             }
         }
-        if let Err(error) = self.unlock() {
-            say(format!("cannot unlock {}: {error:#}", self.home.folder().display()));
+        let cleared = if interrupt::asked() { clear(&self.home, &[LOCK]) } else { Ok(()) };
+        if let Err(error) = cleared.and_then(|()| self.unlock()) {
+            say(format!("cannot tidy up {}: {error:#}", self.home.folder().display()));
         }
     }
 }

@@ -13,7 +13,6 @@ use super::state::{Home, State};
 use super::tfchain::{self, Endowment, TfChain};
 use super::{LOCK, Localnet, Options, SUPERVISOR_LOG, clear};
 use crate::cache::Cache;
-use crate::interrupt::Interrupted;
 use crate::lock::{Attempt, FileLock};
 use crate::progress::say;
 use crate::setup::Tools;
@@ -86,16 +85,8 @@ impl Localnet {
             next_block: Instant::now(),
             stopped: false,
         };
-        match localnet.start_services(bitcoind, node, engines) {
-            Ok(()) => Ok(localnet),
-            Err(error) => {
-                if error.is::<Interrupted>() {
-                    localnet.options.keep = false;
-                    localnet.stop()?;
-                }
-                Err(error)
-            }
-        }
+        localnet.start_services(bitcoind, node, engines)?;
+        Ok(localnet)
     }
 
     fn start_services(&mut self, bitcoind: Spec, node: Spec, engines: Vec<Prepared>) -> Result<()> {

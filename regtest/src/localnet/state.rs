@@ -118,6 +118,11 @@ impl Home {
         self.folder.join("state.json")
     }
 
+    /// The programs that run here, `twinswap` among them.
+    pub fn programs(&self) -> PathBuf {
+        self.folder.join("bin")
+    }
+
     /// Made to ask the supervisor to start an engine that was killed.
     pub fn start_request(&self, who: &str) -> PathBuf {
         self.folder.join(format!("{who}.start"))

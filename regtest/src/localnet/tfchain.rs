@@ -102,13 +102,15 @@ pub struct Head {
     pub hash: [u8; 32],
 }
 
+impl Head {
+    fn hex(&self) -> String {
+        format!("0x{}", hex::encode(self.hash))
+    }
+}
+
 impl TfChain {
     pub fn new(client: Client) -> Self {
         Self { client }
-    }
-
-    pub fn client(&self) -> &Client {
-        &self.client
     }
 
     pub fn best(&self) -> Result<Head> {
@@ -149,6 +151,20 @@ impl TfChain {
         fees_in(&self.storage(SYSTEM_EVENTS, at)?.unwrap_or_default(), account)
     }
 
+    /// What an extrinsic weighs, in picoseconds of computing time (the first part of FRAME's weight).
+    pub fn weight(&self, at: Head, index: usize) -> Result<u64> {
+        let block = self.client.call("chain_getBlock", &json!([at.hex()]))?;
+        let extrinsic = &block["block"]["extrinsics"][index];
+        if !extrinsic.is_string() {
+            bail!("block {} has no extrinsic {index}", at.number);
+        }
+        // Asked at the parent: there the extrinsic is still to be applied.
+        let parent = block["block"]["header"]["parentHash"].clone();
+        let info = self.client.call("payment_queryInfo", &json!([extrinsic, parent]))?;
+        let weight = &info["weight"];
+        weight["refTime"].as_u64().or_else(|| weight["ref_time"].as_u64()).ok_or_else(|| anyhow!("no weight in {info}"))
+    }
+
     /// Moves the node's clock forward.
     pub fn advance_time(&self, milliseconds: u64) -> Result<()> {
         self.client.call("dev_advanceTime", &json!([milliseconds]))?;
@@ -156,7 +172,7 @@ impl TfChain {
     }
 
     fn storage(&self, key: &str, at: Head) -> Result<Option<Vec<u8>>> {
-        let value = self.client.call("state_getStorage", &json!([format!("0x{key}"), format!("0x{}", hex::encode(at.hash))]))?;
+        let value = self.client.call("state_getStorage", &json!([format!("0x{key}"), at.hex()]))?;
         value.as_str().map(bytes).transpose()
     }
 }

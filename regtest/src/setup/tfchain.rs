@@ -21,6 +21,9 @@ const RUNTIME_WASM: &str = "tfchain_runtime.wasm";
 const WASM_SCRIPT: &str = "build-wasm.sh";
 const WASM_TARGET: &str = "wasm32v1-none";
 
+/// Folders of the workspace that are no part of the runtime: the tool that writes weights, and what cargo makes.
+const OTHER_FOLDERS: [&str; 2] = ["weights", "target"];
+
 /// The finished files.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tools {
@@ -56,8 +59,8 @@ pub fn find(cache: &Cache, checkout: &Path) -> Result<TfChain> {
         })
     };
     let mut runtime = with_files(&["Cargo.toml", "Cargo.lock", WASM_SCRIPT])?;
-    for member in ["pallet-htlc", "pallet-tfgrid", "runtime"] {
-        runtime = runtime.tree(&workspace.join(member))?;
+    for member in members(&workspace)? {
+        runtime = runtime.tree(&member)?;
     }
     let node = with_files(&["Cargo.toml", "Cargo.lock"])?.tree(&checkout.join("regtest").join("node"))?;
     let plan = Plan {
@@ -67,6 +70,19 @@ pub fn find(cache: &Cache, checkout: &Path) -> Result<TfChain> {
     };
     let tools = plan.tools();
     if tools.runtime.is_file() && runs(&tools.node) { Ok(TfChain::Found(tools)) } else { Ok(TfChain::ToBuild(plan)) }
+}
+
+/// What the runtime may be made of: every folder but those of tools beside it.
+fn members(workspace: &Path) -> Result<Vec<PathBuf>> {
+    let mut members = Vec::new();
+    for entry in fs::read_dir(workspace)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() && !OTHER_FOLDERS.iter().any(|other| entry.file_name() == *other) {
+            members.push(entry.path());
+        }
+    }
+    members.sort();
+    Ok(members)
 }
 
 /// Builds what is missing: the wasm in about 3 minutes, the node in about 16, on 2 cores.
