@@ -59,7 +59,7 @@ pub(crate) struct Block {
 impl From<&SubstrateHeader<H256>> for Block {
     fn from(header: &SubstrateHeader<H256>) -> Self {
         let slot = header.digest.logs.iter().find_map(|item| match item {
-            DigestItem::PreRuntime(engine, data) if engine == b"aura" => data.as_slice().try_into().ok().map(u64::from_le_bytes),
+            DigestItem::PreRuntime([b'a', b'u', b'r', b'a'], data) => data.as_slice().try_into().ok().map(u64::from_le_bytes),
             _ => None,
         });
         Self { hash: H256(blake2_256(&header.encode())), number: header.number, parent: header.parent_hash, slot }
@@ -149,7 +149,7 @@ impl Link {
     /// Dials for the first time. Without an `expected` network the node's own is kept to from here on.
     pub(crate) async fn open(url: &str, expected: Option<GenesisHash>) -> Result<Self, ChainError> {
         let net = Net::new();
-        let session = Session::dial(url, &net).await.map_err(AskError::for_commitment)?;
+        let session = Session::dial(url, &net).await?;
         let genesis = match expected {
             Some(expected) => check_network(&session, expected)?,
             None => network(&session),

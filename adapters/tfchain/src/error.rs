@@ -17,19 +17,21 @@ pub(crate) enum AskError {
 }
 
 impl AskError {
-    /// For a question on which new money depends: an unknown runtime gets none.
-    pub(crate) fn for_commitment(self) -> ChainError {
-        match self {
-            AskError::Node(reason) => unavailable(reason),
-            AskError::Shape(_) => refused(self.to_string()),
-        }
-    }
-
     /// For a redeem or refund: an unknown runtime is waited for, as an upgrade may follow.
     pub(crate) fn for_exit(self) -> ChainError {
         match self {
             AskError::Node(reason) => unavailable(reason),
             AskError::Shape(_) => not_now(self.to_string()),
+        }
+    }
+}
+
+/// For a question on which new money depends: an unknown runtime gets none.
+impl From<AskError> for ChainError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Node(reason) => unavailable(reason),
+            AskError::Shape(_) => refused(error.to_string()),
         }
     }
 }

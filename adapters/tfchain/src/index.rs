@@ -33,7 +33,7 @@ struct Leg {
     candidates: BTreeSet<H256>,
     /// Block and extrinsic of what happened to a candidate, from events.
     places: BTreeMap<(H256, Turn), (u64, u32)>,
-    /// What the engine was told last, since it watches.
+    /// What the engine was told last. Nothing yet of a leg that it may remember from before it watches.
     told: Option<LegStatus>,
     /// Whether the whole storage must be searched for it: it was added late, or blocks were missed.
     fresh: bool,
@@ -43,6 +43,7 @@ struct Leg {
 struct Legs {
     by_swap: HashMap<SwapId, Leg>,
     by_htlc: HashMap<H256, SwapId>,
+    watched: bool,
 }
 
 /// The index. It never waits while it is locked.
@@ -58,12 +59,13 @@ impl Index {
         self.legs.lock().expect("no thread panics while it holds this lock")
     }
 
-    /// Adds a leg. A leg that is there stays as it is.
+    /// Adds a leg. A leg that is there stays as it is. One that is added while somebody watches is new to the engine; of one
+    /// that was there before, the engine may remember anything.
     pub(crate) fn track(&self, terms: BetaTerms) {
-        let swap = terms.swap;
-        let leg =
-            Leg { terms, candidates: BTreeSet::new(), places: BTreeMap::new(), told: None, fresh: true };
-        self.legs().by_swap.entry(swap).or_insert(leg);
+        let mut legs = self.legs();
+        let told = legs.watched.then_some(LegStatus::Unfunded);
+        let leg = |terms| Leg { terms, candidates: BTreeSet::new(), places: BTreeMap::new(), told, fresh: true };
+        legs.by_swap.entry(terms.swap).or_insert_with(|| leg(terms));
         self.added.notify_one();
     }
 
@@ -75,9 +77,11 @@ impl Index {
         }
     }
 
-    /// Somebody begins to watch and knows nothing.
-    pub(crate) fn forget_what_was_told(&self) {
-        self.legs().by_swap.values_mut().for_each(|leg| leg.told = None);
+    /// Somebody begins to watch, and has been told nothing.
+    pub(crate) fn begin_watch(&self) {
+        let mut legs = self.legs();
+        legs.watched = true;
+        legs.by_swap.values_mut().for_each(|leg| leg.told = None);
     }
 
     /// Blocks were missed: every leg is searched for again.
@@ -135,7 +139,12 @@ impl Index {
 
     /// Compares legs with the best block's state, in which `found` is what there is of their candidates. Returns what the
     /// engine must be told, and takes it as told.
-    pub(crate) fn observe(&self, swaps: &BTreeSet<SwapId>, found: &BTreeMap<H256, Htlc>, sight: Sight) -> Vec<(SwapId, Sighting)> {
+    pub(crate) fn observe(
+        &self,
+        swaps: &BTreeSet<SwapId>,
+        found: &BTreeMap<H256, Htlc>,
+        sight: Sight,
+    ) -> Vec<(SwapId, Sighting)> {
         let mut legs = self.legs();
         let mut out = Vec::new();
         for swap in swaps {

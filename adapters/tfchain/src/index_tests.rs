@@ -54,6 +54,17 @@ fn watched() -> Index {
     index
 }
 
+#[test]
+fn a_leg_that_is_added_while_watched_is_new_and_nothing_is_told_of_its_absence() {
+    let index = Index::default();
+    index.begin_watch();
+    index.track(terms());
+    assert_eq!(index.fresh(), BTreeSet::from([SWAP]));
+    assert_eq!(see(&index, &[], sight(0)), []);
+    index.begin_watch();
+    assert_eq!(see(&index, &[], sight(0)), [Sighting::FundingLost], "somebody else watches");
+}
+
 fn see(index: &Index, found: &[(H256, Htlc)], sight: Sight) -> Vec<Sighting> {
     let found = found.iter().cloned().collect();
     index.observe(&BTreeSet::from([SWAP]), &found, sight).into_iter().map(|(_, sighting)| sighting).collect()

@@ -1,8 +1,8 @@
 //! TF Chain: the beta leg of a swap, and the engine's TFT wallet.
 //!
-//! One [`TfChain`] speaks to one node over a web socket, old or new, archive or pruned. It knows neither the engine nor its store nor
-//! the other chain. It tries once; the engine tries again. Only the connection and the stream of what happens come back by
-//! themselves, for ever.
+//! One [`TfChain`] speaks to one node over a web socket, old or new, archive or pruned. It knows neither the engine nor its
+//! store nor the other chain. It tries once; the engine tries again. Only the connection and the stream of what happens come
+//! back by themselves, for ever.
 //!
 //! What the chain does with a swap is read from the HTLC pallet's storage, which keeps an outcome for 28 days: an engine that was
 //! down needs no archive node. Everything in the runtime is found by name in its live metadata, so an upgrade that moves things
@@ -18,6 +18,7 @@ mod health;
 mod index;
 mod observe;
 mod pallet;
+mod prepare;
 mod shapes;
 mod storage;
 mod submit;
@@ -31,10 +32,10 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use health::{Pace, Signs};
 use index::Index;
+use prepare::LastFunding;
 use shapes::Shapes;
 use std::sync::Arc;
 use storage::View;
-use submit::LastFunding;
 use subxt_signer::sr25519::Keypair;
 use swap_contract::bytes::{GenesisHash, SwapId};
 use swap_contract::document::Account;
@@ -120,6 +121,8 @@ impl Chain for TfChain {
         Side::Beta
     }
 
+    /// A leg tracked before [`Chain::watch`] may have a past: all of it is told, and what is absent too. One tracked later is
+    /// new to the engine.
     fn track(&self, terms: LegTerms) {
         match terms {
             LegTerms::Beta(terms) => self.index.track(terms),
@@ -148,6 +151,7 @@ impl Chain for TfChain {
 
     /// `from` is not needed: what matters of the past is in the pallet's storage. Call it from within a tokio runtime.
     fn watch(&self, _from: Option<Height>) -> BoxStream<'static, ChainUpdate> {
+        self.index.begin_watch();
         let (out, updates) = mpsc::channel(UPDATES);
         let watcher = Watcher::new(self.link.clone(), self.index.clone(), self.shapes.clone(), self.policy, out);
         tokio::spawn(watcher.run());

@@ -4,8 +4,9 @@ use crate::TfChain;
 use crate::connect::{Block, Runtime, Session};
 use crate::error::AskError;
 use crate::pallet;
+use crate::prepare::MORTALITY;
 use crate::storage::{self, View};
-use crate::submit::MORTALITY;
+
 use async_trait::async_trait;
 use parity_scale_codec::{Compact, Decode, Encode};
 use subxt::config::DefaultExtrinsicParamsBuilder;
@@ -21,7 +22,7 @@ impl Wallet for TfChain {
     /// What a funding of this amount costs with the runtime of the best block. A redeem and a refund cost nothing.
     async fn quote(&self, what: QuoteFor, amount: u64) -> Result<Quote, ChainError> {
         let session = self.link.session().await?;
-        self.ask_quote(&session, what, amount).await.map_err(AskError::for_commitment)
+        Ok(self.ask_quote(&session, what, amount).await?)
     }
 
     /// Fees do not depend on how soon.
@@ -33,7 +34,7 @@ impl Wallet for TfChain {
     /// coins are reserved on this chain, and nothing is pending: a block comes every six seconds.
     async fn balance(&self, _reserved: &[String]) -> Result<Balance, ChainError> {
         let session = self.link.session().await?;
-        self.ask_balance(&session).await.map_err(AskError::for_commitment)
+        Ok(self.ask_balance(&session).await?)
     }
 
     /// The account in SS58.
@@ -93,7 +94,8 @@ impl TfChain {
             recipient: self.account(),
             latest_refund_after: ChainTime(0),
         };
-        let params = DefaultExtrinsicParamsBuilder::new().mortal_from_unchecked(MORTALITY, best.number, best.hash).nonce(0).build();
+        let mortal = DefaultExtrinsicParamsBuilder::new().mortal_from_unchecked(MORTALITY, best.number, best.hash);
+        let params = mortal.nonce(0).build();
         let call = pallet::fund(&terms, ChainTime(0));
         let mut tx = runtime.tx().create_signable_offline(&call, params)?;
         let none = MultiSignature::Sr25519([0; 64]);
