@@ -61,10 +61,6 @@ impl Client {
         Self { url: url.into(), auth, agent }
     }
 
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
     /// One call. `params` is an array, or one object for named parameters.
     ///
     /// # Errors

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::cache::Cache;
 use crate::localnet::bitcoin::Bitcoin;
 use crate::localnet::clock::Clock;
-use crate::localnet::state::{EngineState, Home, State};
+use crate::localnet::engine::ALICE;
+use crate::localnet::state::{DEFAULT_NAME, Home, State};
 use crate::localnet::tfchain::TfChain;
 use crate::progress::clock;
 
@@ -19,6 +20,7 @@ pub fn introduction(state: &State) -> String {
     lines.push(format!("  TF Chain            {}", state.tfchain.ws_url));
     for (who, engine) in &state.engines {
         lines.push(format!("  {:<18}  {}   token {}", format!("{who}'s engine"), engine.rpc_url, engine.token_file.display()));
+        lines.push(format!("  {:<18}  {}   for counterparties", "", engine.bus_url));
     }
     lines.push(String::new());
     lines.push("Try:".to_owned());
@@ -27,20 +29,24 @@ pub fn introduction(state: &State) -> String {
 }
 
 fn examples(state: &State) -> Vec<String> {
-    let name = &state.name;
+    let name = if state.name == DEFAULT_NAME { String::new() } else { format!(" --name {}", state.name) };
     let call = |url: &str, auth: &str, method: &str| {
         format!(r#"curl -s {auth} -H 'Content-Type: application/json' {url} -d '{{"jsonrpc":"2.0","id":1,"method":"{method}"}}'"#)
     };
-    let token = |engine: &EngineState| format!(r#"-H "Authorization: Bearer $(cat {})""#, engine.token_file.display());
-    let mut lines: Vec<String> =
-        state.engines.values().take(1).map(|engine| call(&engine.rpc_url, &token(engine), "wallet.balances")).collect();
-    if lines.is_empty() {
+    let Some(alice) = state.engines.get(ALICE) else {
         let cookie = format!(r#"--user "$(cat {})""#, state.bitcoin.cookie_file.display());
-        lines.push(call(&state.bitcoin.rpc_url, &cookie, "getblockchaininfo"));
-    }
-    lines.push(format!("cargo regtest clock advance 2h --name {name}"));
-    lines.push(format!("cargo regtest status --name {name}"));
-    lines
+        return vec![
+            call(&state.bitcoin.rpc_url, &cookie, "getblockchaininfo"),
+            call(&state.tfchain.http_url, "", "chain_getHeader"),
+            format!("cargo regtest clock advance 2h{name}"),
+        ];
+    };
+    let token = format!(r#"-H "Authorization: Bearer $(cat {})""#, alice.token_file.display());
+    vec![
+        format!(r#"eval "$(cargo regtest env{name})"    # `twinswap`, and the data folders $ALICE and $BOB"#),
+        r#"twinswap --data-dir "$BOB" offer submit --gives tft --price 250sat/1tft --max 1000tft"#.to_owned(),
+        call(&alice.rpc_url, &token, "wallet.balances"),
+    ]
 }
 
 /// Everything about one localnet that can be asked just now.

@@ -51,7 +51,7 @@ impl Ledger {
 
     /// Looks up everything a scene did on both chains.
     pub fn enter(&mut self, stage: &mut Stage, scene: Scene, played: &Played) -> Result<Entry> {
-        let (alpha, beta) = (Leg::of(&played.alice, "alpha"), self.beta(played));
+        let (alpha, beta) = (Leg::of(&played.alice, "alpha"), beta_of(played));
         let (sats, units) = (alpha.amount()?, beta.amount()?);
         let funding = mined(stage, &alpha.funding().ok_or_else(|| anyhow!("alpha was not funded"))?)?;
         let spending = mined(stage, &alpha.spending().ok_or_else(|| anyhow!("alpha was not spent"))?)?;
@@ -110,15 +110,6 @@ impl Ledger {
             && bob.sats_gained() == self.expected.bob_sats
             && bob.units_gained() == self.expected.bob_units;
         Ok(Totals { alice, bob, conserved })
-    }
-
-    /// Alice may have been away for the whole of beta.
-    fn beta(&self, played: &Played) -> Leg {
-        let alices = Leg::of(&played.alice, "beta");
-        match &played.bob {
-            Some(bob) if alices.htlc().is_none() => Leg::of(bob, "beta"),
-            Some(_) | None => alices,
-        }
     }
 
     /// On TF Chain itself: the closing block moves the swapped units to alice, or to nobody.
@@ -181,6 +172,15 @@ fn mined(stage: &Stage, transaction: &Transaction) -> Result<MinedTransaction> {
 
 fn fee(transaction: &MinedTransaction) -> Result<u64> {
     transaction.fee.ok_or_else(|| anyhow!("bitcoind does not know the fee of {}", transaction.txid))
+}
+
+/// Alice may have been away for the whole of beta.
+fn beta_of(played: &Played) -> Leg {
+    let alices = Leg::of(&played.alice, "beta");
+    match &played.bob {
+        Some(bob) if alices.htlc().is_none() => Leg::of(bob, "beta"),
+        Some(_) | None => alices,
+    }
 }
 
 /// The steps in their order; those of beta only if it came to that.

@@ -79,10 +79,6 @@ impl Bitcoin {
         Self { client }
     }
 
-    pub fn client(&self) -> &Client {
-        &self.client
-    }
-
     pub fn height(&self) -> Result<u64> {
         let height = self.client.call("getblockcount", &json!([]))?;
         height.as_u64().ok_or_else(|| anyhow!("bitcoind's height is {height}"))

@@ -72,10 +72,6 @@ impl Service {
         self.child.id()
     }
 
-    pub fn spec(&self) -> &Spec {
-        &self.spec
-    }
-
     /// # Errors
     /// It has ended; the error shows the end of its log.
     pub fn check(&mut self) -> Result<()> {

@@ -158,3 +158,19 @@ impl Home {
         Ok(serde_json::from_slice(&fs::read(self.state_file())?)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_single_plain_folder() {
+        let cache = Cache::open().unwrap();
+        for name in ["dev", "demo-17", "a"] {
+            assert_eq!(Home::new(&cache, name).unwrap().folder().file_name().unwrap(), name);
+        }
+        for name in ["", ".", "..", "a/b", "A", "ä", "a b", &"a".repeat(33)] {
+            assert!(Home::new(&cache, name).is_err(), "{name}");
+        }
+    }
+}
