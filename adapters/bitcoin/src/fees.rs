@@ -68,8 +68,17 @@ impl Fees {
 
     /// What the mempool demands.
     pub async fn floor(&self, rpc: &Rpc) -> Result<Floor, RpcError> {
+        self.floor_since(rpc, FRESH).await
+    }
+
+    /// Asks before the answer grows old, so that nobody in a hurry has to.
+    pub async fn keep_fresh(&self, rpc: &Rpc) -> Result<(), RpcError> {
+        self.floor_since(rpc, FRESH / 2).await.map(|_| ())
+    }
+
+    async fn floor_since(&self, rpc: &Rpc, age: Duration) -> Result<Floor, RpcError> {
         if let Some((at, floor)) = self.memory().floor
-            && at.elapsed() < FRESH
+            && at.elapsed() < age
         {
             return Ok(floor);
         }

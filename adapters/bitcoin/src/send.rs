@@ -43,6 +43,10 @@ impl Node {
     /// Signs, and does not send.
     pub async fn prepare(&self, op: &HtlcOp, reserved: &[String]) -> Result<SignedTx, ChainError> {
         self.check_network().await?;
+        if let Err(error) = self.wallet.save_addresses_if_many().await {
+            // No exit waits for a disk: the coins are found again from the chain.
+            tracing::warn!(%error, "the bitcoin wallet could not be stored");
+        }
         let htlc = htlc(&op.terms)?;
         let terms = alpha(&op.terms)?;
         let floor = self.fees.floor(&self.rpc).await.map_err(|error| unavailable(&error))?;
@@ -133,7 +137,7 @@ fn outpoint(htlc: &HtlcRef) -> Result<OutPoint, ChainError> {
 }
 
 fn timelock(refund_after: ChainTime) -> Result<u32, ChainError> {
-    let whole = refund_after.0 % 1000 == 0;
+    let whole = refund_after.0.is_multiple_of(1000);
     let seconds = u32::try_from(refund_after.secs()).ok().filter(|_| whole);
     seconds.ok_or_else(|| refused(&format!("{} ms is no timelock of Bitcoin's", refund_after.0)))
 }

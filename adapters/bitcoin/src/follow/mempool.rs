@@ -58,6 +58,7 @@ impl Follower {
             self.tell_changes().await?;
             self.tell_tip().await?;
             self.save_wallet().await;
+            self.node.fees.keep_fresh(&self.node.rpc).await?;
         }
         let pause = if looked && !self.mempool.known {
             SHORT_PAUSE

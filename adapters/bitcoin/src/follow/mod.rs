@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 /// Updates on their way to a listener that is busy; then the stream waits for it.
 pub const MAX_QUEUED: usize = 256;
 /// How long bitcoind holds a call that waits for a block. A dropped connection keeps one of its few threads until then.
-const LONG_POLL: Duration = Duration::from_secs(10);
+const LONG_POLL: Duration = Duration::from_secs(5);
 
 /// Why a session with the node ended.
 #[derive(Debug, thiserror::Error)]

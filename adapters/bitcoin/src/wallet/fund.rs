@@ -34,6 +34,7 @@ impl OwnWallet {
     pub fn fund(&self, script: ScriptBuf, amount: Amount, rate: FeeRate, reserved: &HashSet<OutPoint>) -> Result<Funding, WalletError> {
         let mut state = self.state();
         let mut psbt = state.build(script, amount, rate, reserved)?;
+        state.unsaved_addresses += 1;
         state.stage();
         let fee = psbt.fee().map_err(|error| WalletError::Build(error.to_string()))?;
         psbt.sign(&self.root.0, state.wallet.secp_ctx()).map_err(|(_, errors)| WalletError::Build(format!("{errors:?}")))?;

@@ -21,6 +21,11 @@ use swap_contract::bytes::SwapId;
 const COINBASE_MATURITY: u32 = 100;
 /// Blocks after which even an unremarkable chain is saved, so that a restart has little to catch up.
 const SAVE_EVERY: u32 = 24;
+/// Addresses beyond the last stored one whose coins a restart still finds.
+const LOOKAHEAD: u32 = 100;
+/// Addresses given out between two saves.
+const MAX_UNSAVED_ADDRESSES: u32 = 32;
+const _: () = assert!(MAX_UNSAVED_ADDRESSES * 2 < LOOKAHEAD);
 
 /// Why the wallet could not be opened or kept.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +89,8 @@ struct State {
     /// Changes on their way to the store; they stay here until it has them, whatever happens to the caller.
     leaving: ChangeSet,
     unsaved_blocks: u32,
-    /// Whether more than block hashes is unsaved.
+    unsaved_addresses: u32,
+    /// Whether something is unsaved that a restart would not find by itself.
     urgent: bool,
     /// Own transactions in the mempool, and the look at the mempool when each was seen.
     waiting: HashMap<Txid, u64>,
@@ -118,6 +124,7 @@ impl OwnWallet {
                     .descriptor(KeychainKind::External, Some(external))
                     .descriptor(KeychainKind::Internal, Some(internal))
                     .check_network(network)
+                    .lookahead(LOOKAHEAD)
                     .load_wallet_no_persist(changes)
                     .map_err(|error| WalletError::Foreign(error.to_string()))?;
                 (loaded.ok_or_else(|| WalletError::Unreadable("no descriptor".to_owned()))?, false)
@@ -125,6 +132,7 @@ impl OwnWallet {
             None => {
                 let created = bdk_wallet::Wallet::create(external, internal)
                     .network(network)
+                    .lookahead(LOOKAHEAD)
                     .create_wallet_no_persist()
                     .map_err(|error| WalletError::Unreadable(error.to_string()))?;
                 (created, true)
@@ -137,6 +145,7 @@ impl OwnWallet {
             unsaved: ChangeSet::default(),
             leaving: ChangeSet::default(),
             unsaved_blocks: 0,
+            unsaved_addresses: 0,
             urgent: is_new,
             payouts: HashMap::new(),
             base: tip.height(),
@@ -196,7 +205,7 @@ impl OwnWallet {
             }
         }
         state.unsaved_blocks += 1;
-        state.stage();
+        state.urgent |= state.stage();
         Ok(())
     }
 
@@ -210,10 +219,7 @@ impl OwnWallet {
         let mut state = self.state();
         let now = state.tick();
         state.wallet.apply_unconfirmed_txs([(tx.clone(), now)]);
-        let before = state.urgent;
         state.stage();
-        // A restart finds the mempool again by itself.
-        state.urgent = before;
         let txid = tx.compute_txid();
         if state.wallet.get_tx(txid).is_some_and(|tx| tx.chain_position.is_unconfirmed()) {
             state.waiting.insert(txid, epoch);
@@ -284,6 +290,7 @@ impl OwnWallet {
         }
         let next = state.wallet.next_unused_address(KeychainKind::External);
         state.wallet.mark_used(KeychainKind::External, next.index);
+        state.unsaved_addresses += 1;
         state.stage();
         let script = next.address.script_pubkey();
         state.payouts.insert(swap, script.clone());
@@ -295,12 +302,19 @@ impl OwnWallet {
         self.state().payouts.remove(swap);
     }
 
-    /// Writes what the store lacks, if it matters or has grown: coins and addresses at once, mere block hashes now and then.
+    /// Writes what the store lacks, if it matters or has grown: confirmed coins at once, addresses and mere block hashes now and
+    /// then. A restart finds the mempool by itself.
     pub async fn save_if_due(&self) -> Result<(), WalletError> {
         let due = {
             let state = self.state();
             state.urgent || state.unsaved_blocks >= SAVE_EVERY
         };
+        if due { self.save().await } else { self.save_addresses_if_many().await }
+    }
+
+    /// Writes what the store lacks before so many addresses are unknown to it that a restart would miss one.
+    pub async fn save_addresses_if_many(&self) -> Result<(), WalletError> {
+        let due = self.state().unsaved_addresses >= MAX_UNSAVED_ADDRESSES;
         if due { self.save().await } else { Ok(()) }
     }
 
@@ -316,6 +330,7 @@ impl OwnWallet {
             }
             state.urgent = false;
             state.unsaved_blocks = 0;
+            state.unsaved_addresses = 0;
             store::encode(&state.leaving)?
         };
         let saved = self.store.append(&text).await;
@@ -333,12 +348,12 @@ impl OwnWallet {
 }
 
 impl State {
-    /// Collects what BDK wants to have stored.
-    fn stage(&mut self) {
-        if let Some(changes) = self.wallet.take_staged() {
-            self.urgent |= !changes.tx_graph.is_empty() || !changes.indexer.is_empty();
-            self.unsaved.merge(changes);
-        }
+    /// Collects what BDK wants to have stored. Says whether that includes transactions.
+    fn stage(&mut self) -> bool {
+        let Some(changes) = self.wallet.take_staged() else { return false };
+        let transactions = !changes.tx_graph.is_empty();
+        self.unsaved.merge(changes);
+        transactions
     }
 
     fn tick(&mut self) -> u64 {

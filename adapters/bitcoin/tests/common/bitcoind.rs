@@ -12,6 +12,7 @@ use serde_json::Value;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -40,6 +41,11 @@ impl Bitcoind {
 
     /// Starts one with the genesis block alone.
     pub async fn start_empty() -> Self {
+        static LOG: Once = Once::new();
+        LOG.call_once(|| {
+            let filter = tracing_subscriber::EnvFilter::from_default_env();
+            tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().init();
+        });
         let mut bitcoind = Self { child: None, folder: TempDir::new().unwrap(), port: free_port(), p2p: free_port(), clock: AtomicU64::new(0) };
         bitcoind.launch();
         bitcoind.ready().await;
