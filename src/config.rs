@@ -23,6 +23,11 @@ pub fn default_data_dir() -> Option<PathBuf> {
     std::env::home_dir().map(|home| home.join(".twinswap"))
 }
 
+/// The process's environment as text. What is not UTF-8 sets no option.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
 /// Everything the engine is told before it starts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

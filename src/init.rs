@@ -23,7 +23,7 @@ pub fn init(data_dir: &Path, args: &InitArgs, as_json: bool) -> Result<(), CliEr
     }
     let config = render(&options(args)?);
     Config::parse(&config_file, &config, []).map_err(usage)?;
-    let given = args.mnemonic_file.as_deref().map(passphrase::read_secret).transpose().map_err(usage)?;
+    let given = args.mnemonic_file.as_deref().map(passphrase::read_whole).transpose().map_err(usage)?;
     let passphrase = passphrase::new(args.passphrase_file.as_deref()).map_err(usage)?;
     let folder = DirBuilder::new().recursive(true).mode(0o700).create(&data_dir);
     folder.map_err(|error| CliError::Usage(format!("{}: {error}", data_dir.display())))?;

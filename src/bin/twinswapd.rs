@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use twinswap::cli::passphrase;
 use twinswap::compose;
-use twinswap::config::{Config, FILE_NAME, TEMPLATE, default_data_dir};
+use twinswap::config::{Config, FILE_NAME, TEMPLATE, default_data_dir, environment};
 use twinswap::engine::{StartError, keys, lock_folder};
 use twinswap::rpc::{Guard, Server, TOKEN_FILE, Token, serve};
 
@@ -130,11 +130,6 @@ fn load_config(args: &Args) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-/// The environment as text; what is not UTF-8 sets no option.
-fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-}
-
 fn init_log(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log.filter)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
@@ -155,6 +150,9 @@ async fn work(mut config: Config, keys: keys::Keys, lock: std::fs::File) -> anyh
     let token = Token::load_or_create(&config.data_dir)?;
     let rpc = TcpListener::bind(config.rpc.listen).await.with_context(|| format!("rpc.listen {}", config.rpc.listen))?;
     let bus = TcpListener::bind(config.bus.listen).await.with_context(|| format!("bus.listen {}", config.bus.listen))?;
+    if !config.rpc.listen.ip().is_loopback() {
+        tracing::warn!(listen = %config.rpc.listen, "other machines can reach the owner's methods; the token travels in clear text without TLS in front");
+    }
     // Where a free port was taken, this is where counterparties find it.
     config.bus.listen = bus.local_addr()?;
     let guard = Guard::owner(token, &config.rpc);

@@ -10,12 +10,13 @@ use swap_contract::document::Asset;
 
 const EXAMPLES: &str = "\
 Examples:
-  twinswap init                                                     make keys and a config; then start `twinswapd`
-  twinswap wallet address                                           where to pay in
+  twinswap init                                  # keys and a config; then start twinswapd
+  twinswap wallet address                        # where to pay in
   twinswap offer submit --gives tft --price 250sat/1tft --max 5000tft
+  twinswap offer list --reach http://maker:9556  # what somebody else offers
   twinswap order submit --reach http://maker:9556 --offer <ID> --amount 1000tft
-  twinswap swap watch                                               follow every open swap to its end
-  twinswap swap explain <ID>                                        who must act, by when, and what if nobody does
+  twinswap swap watch                            # every open swap, to its end
+  twinswap swap explain <ID>                     # who must act, by when, what if not
 
 Ids may be shortened to their first digits. --json prints the engine's answer for programs.";
 
@@ -145,7 +146,7 @@ pub enum OfferCommand {
 Examples:
   twinswap offer submit --gives tft --price 250sat/1tft --max 5000tft --lot 1000tft
   twinswap offer submit --gives btc --price 0.00025btc/100tft --max 0.01btc --lifetime 10m
-  twinswap offer submit --signed offer.json           an offer that a wallet signed; `-` reads standard input")]
+  twinswap offer submit --signed offer.json      # that a wallet signed; - reads standard input")]
     Submit(SubmitArgs),
     /// This engine's offers, newest first, or those that a counterparty has open
     List(OfferListArgs),
@@ -277,9 +278,9 @@ pub enum SwapCommand {
     /// Follow swaps to their end
     #[command(after_help = "\
 Examples:
-  twinswap swap watch               every swap that is open now
-  twinswap swap watch 3fa9 77c0     these two; exits with 5 if one ends other than completed
-  twinswap swap watch --json        one JSON object a line, at every change")]
+  twinswap swap watch               # every swap that is open now
+  twinswap swap watch 3fa9 77c0     # these two; exits with 5 if one ends other than completed
+  twinswap swap watch --json        # one JSON object a line, at every change")]
     Watch {
         /// The ids, or their first digits [default: all open swaps]
         ids: Vec<String>,
@@ -288,6 +289,8 @@ Examples:
     Explain(IdArg),
     /// Take your money back now, if its timelock allows. The engine does so by itself as well
     Refund(IdArg),
+    /// This party's signed receipt of a swap whose legs are both closed
+    Receipt(IdArg),
     /// Everything that happened to a swap
     History {
         #[command(flatten)]

@@ -3,7 +3,7 @@
 use super::args::Connection;
 use super::error::CliError;
 use crate::bus::http::{Named, chain, check_reach};
-use crate::config::{Config, FILE_NAME};
+use crate::config::{Config, FILE_NAME, environment};
 use crate::rpc::{MAX_REQUEST_BYTES, Refusal, SUBSCRIBE, SwapSubscribe, TOKEN_FILE, Token, UNSUBSCRIBE};
 use jsonrpsee::core::ClientError;
 use jsonrpsee::core::client::{ClientT, Subscription, SubscriptionClientT};
@@ -113,7 +113,7 @@ pub fn read<T: for<'de> Deserialize<'de>>(url: &str, raw: &RawValue) -> Result<T
 
 /// Where the engine of a data folder listens.
 fn url_from_config(file: &Path) -> Result<String, CliError> {
-    let config = Config::load(file, std::env::vars()).map_err(|error| {
+    let config = Config::load(file, environment()).map_err(|error| {
         CliError::Usage(format!("{error}\nRun `twinswap init` first, or say which engine with --data-dir, or --url and --token-file"))
     })?;
     let mut listen = config.rpc.listen;

@@ -80,6 +80,7 @@ impl Session<'_> {
             SwapCommand::Watch { ids } => watch::watch(self, ids).await,
             SwapCommand::Explain(id) => self.by_id("swap", "explain", id, show::explanation).await,
             SwapCommand::Refund(id) => self.by_id("swap", "refund", id, show::swap).await,
+            SwapCommand::Receipt(id) => self.by_id("swap", "receipt", id, show::receipt).await,
             SwapCommand::History { id, page } => {
                 let id = ids::whole(&self.client, "swap.list", "swap", &id.id).await?;
                 let id = id.parse().map_err(|error| CliError::Usage(format!("{id}: {error}")))?;

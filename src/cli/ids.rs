@@ -31,7 +31,7 @@ pub async fn whole(client: &Client, list: &str, what: &str, typed: &str) -> Resu
     let mut after = None;
     for _ in 0..MAX_PAGES {
         let query = ListQuery { after, limit: Some(MAX_PAGE), open_only: false };
-        let page: Page<Row> = read(client.url(), &*client.call(list, &query).await?)?;
+        let page: Page<Row> = read(client.url(), &client.call(list, &query).await?)?;
         found.extend(page.items.into_iter().map(|row| row.id).filter(|id| id.starts_with(&typed)));
         after = page.next;
         if after.is_none() {

@@ -58,10 +58,16 @@ pub fn new(file: Option<&Path>) -> Result<Zeroizing<String>, PassphraseError> {
 
 /// The first line of a small file that holds a secret.
 pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, PassphraseError> {
+    let text = read_whole(path)?;
+    Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
+}
+
+/// All of a small file that holds a secret, such as the words of a mnemonic.
+pub fn read_whole(path: &Path) -> Result<Zeroizing<String>, PassphraseError> {
     let failed = |source| PassphraseError::File { path: path.into(), source };
     let mut text = Zeroizing::new(String::with_capacity(MAX_BYTES as usize));
     File::open(path).map_err(failed)?.take(MAX_BYTES).read_to_string(&mut text).map_err(failed)?;
-    Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
+    Ok(text)
 }
 
 fn given(file: Option<&Path>) -> Result<Option<Zeroizing<String>>, PassphraseError> {

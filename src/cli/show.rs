@@ -8,10 +8,11 @@ use crate::api::{
 use comfy_table::{Table, presets};
 use serde::Serialize;
 use swap_contract::amount::{Sats, Units};
-use swap_contract::document::{Asset, Role};
+use swap_contract::document::{Asset, Role, SignedReceipt};
 use swap_contract::explain::Actor;
 use swap_contract::outcome::Deadline;
-use swap_contract::leg::Side;
+use swap_contract::event::Fact;
+use swap_contract::leg::{Inclusion, Side, Sighting};
 use swap_contract::time::ChainTime;
 
 /// Digits of an id that a list shows; enough to tell rows apart, and accepted wherever an id is.
@@ -218,7 +219,7 @@ fn sides(swap: &SwapView) -> (&LegView, &LegView) {
     }
 }
 
-/// One line: `3fa9.. 0.01 BTC -> 40 TFT  alpha_funding  Bitcoin funded (2 deep), TF Chain unfunded`.
+/// One line, what matters most first: `3fa9..  alpha_funding  Bitcoin funded (2 deep), TF Chain unfunded  0.01 BTC -> 40 TFT`.
 pub fn line(swap: &SwapView) -> String {
     let (gives, gets) = sides(swap);
     let leg = |leg: &LegView| {
@@ -227,7 +228,7 @@ pub fn line(swap: &SwapView) -> String {
         format!("{} {}{}", chain(leg.side), word(&leg.status), depth.unwrap_or_default())
     };
     let trade = format!("{} -> {}", amount(gives.side, gives.amount), amount(gets.side, gets.amount));
-    format!("{}  {trade}  {}  {}, {}", short(swap.id), word(&swap.phase), leg(&swap.alpha), leg(&swap.beta))
+    format!("{}  {}  {}, {}  {trade}", short(swap.id), word(&swap.phase), leg(&swap.alpha), leg(&swap.beta))
 }
 
 pub fn swap(swap: &SwapView) -> String {
@@ -301,11 +302,45 @@ pub fn explanation(explained: &SwapExplanation) -> String {
     }
 }
 
+pub fn receipt(receipt: &SignedReceipt) -> String {
+    let document = &receipt.document;
+    sheet(vec![
+        ("contract", document.contract.to_string()),
+        ("outcome", word(&document.outcome)),
+        ("Bitcoin closed by", document.alpha.0.clone()),
+        ("TF Chain closed by", document.beta.0.clone()),
+        ("signed by", receipt.signer.to_string()),
+        ("signature", format!("{} {}", word(&receipt.signature.scheme), receipt.signature.value)),
+    ])
+}
+
 pub fn history(history: &Page<HistoryEntry>) -> String {
     page(history, &["#", "when", "what"], "nothing has happened yet", |entry| {
-        let fact = serde_json::to_string(&entry.event.fact).unwrap_or_else(|error| error.to_string());
-        vec![entry.seq.to_string(), moment(entry.at.0), fact]
+        vec![entry.seq.to_string(), moment(entry.at.0), fact(&entry.event.fact)]
     })
+}
+
+fn fact(fact: &Fact) -> String {
+    match fact {
+        Fact::Clock => "time went on".into(),
+        Fact::Attempted(action) => format!("your engine begins {}", action.step.name()),
+        Fact::Cancelled => "you cancelled the swap".into(),
+        Fact::Seen(side, sighting) => format!("{}: {}", chain(*side), seen(sighting)),
+    }
+}
+
+fn seen(sighting: &Sighting) -> String {
+    let place = |at: &Inclusion| match at {
+        Inclusion::Mempool => "in the mempool".into(),
+        Inclusion::Block(height) => format!("in block {}", height.0),
+    };
+    match sighting {
+        Sighting::Funded(funding) => format!("funded {} by {}", place(&funding.at), funding.by.0),
+        Sighting::Redeemed(spend, _) => format!("redeemed {} by {}", place(&spend.at), spend.by.0),
+        Sighting::Refunded(spend) => format!("refunded {} by {}", place(&spend.at), spend.by.0),
+        Sighting::FundingLost => "the funding is no longer on the chain".into(),
+        Sighting::SpendLost => "the redeem or refund is no longer on the chain".into(),
+    }
 }
 
 pub fn balances(balances: &Balances) -> String {

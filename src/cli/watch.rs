@@ -70,7 +70,7 @@ async fn chosen(session: &Session<'_>, typed: &[String]) -> Result<Vec<SwapId>, 
     }
     if typed.is_empty() {
         let query = ListQuery { after: None, limit: Some(MAX_PAGE), open_only: true };
-        let page: Page<SwapView> = read(session.client.url(), &*session.client.call("swap.list", &query).await?)?;
+        let page: Page<SwapView> = read(session.client.url(), &session.client.call("swap.list", &query).await?)?;
         ids.extend(page.items.into_iter().map(|swap| swap.id));
     }
     ids.dedup();

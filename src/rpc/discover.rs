@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn counterparties_see_the_public_methods_and_no_others() {
         let expected =
-            ["node.hello", "offer.list", "offer.get", "order.place", "order.answer", "contract.countersign", "rpc.discover"];
+            ["swap.receipt", "node.hello", "offer.list", "offer.get", "order.place", "order.answer", "contract.countersign", "rpc.discover"];
         assert_eq!(names(Listener::Bus), expected);
     }
 

@@ -36,10 +36,11 @@ impl Guard {
     pub fn owner(token: Token, config: &RpcConfig) -> Self {
         // The listener's own address is a name of it as well, where remote access is allowed.
         let own = match config.listen.ip() {
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => format!("[{ip}]"),
+            ip if ip.is_unspecified() => None,
+            IpAddr::V4(ip) => Some(ip.to_string()),
+            IpAddr::V6(ip) => Some(format!("[{ip}]")),
         };
-        let hosts = config.allowed_hosts.iter().cloned().chain([own]).map(|host| host.to_ascii_lowercase()).collect();
+        let hosts = config.allowed_hosts.iter().cloned().chain(own).map(|host| host.to_ascii_lowercase()).collect();
         Guard::Owner { token, hosts, origins: config.allowed_origins.clone() }
     }
 

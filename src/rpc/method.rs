@@ -1,6 +1,6 @@
 //! What a method is: its name, what it takes and gives, who may call it, and the code behind it.
 
-use super::{CALL_TIMEOUT, Listener, Refusal};
+use super::{CALL_TIMEOUT, Listener, Refusal, refusal};
 use crate::engine::Engine;
 use crate::error::ApiError;
 use jsonrpsee::core::RegisterMethodError;
@@ -70,7 +70,7 @@ impl Method {
         let register: Register = Box::new(move |module, _| {
             let registered = module.register_async_method(name, move |params, engine, _| {
                 let code = code.clone();
-                async move { run(name, parse(&params).map(|params| code(Engine::clone(&engine), params))).await }
+                async move { run(name, access, parse(&params).map(|params| code(Engine::clone(&engine), params))).await }
             });
             registered.map(|_| ())
         });
@@ -93,7 +93,7 @@ fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 }
 
 /// Runs a call to its end, even if the caller goes away meanwhile: what the engine began must not stop halfway.
-async fn run<R, Fut>(name: &'static str, call: Result<Fut, Refusal>) -> Result<Box<RawValue>, ErrorObjectOwned>
+async fn run<R, Fut>(name: &'static str, access: Access, call: Result<Fut, Refusal>) -> Result<Box<RawValue>, ErrorObjectOwned>
 where
     R: Serialize + Send + 'static,
     Fut: Future<Output = Result<R, ApiError>> + Send + 'static,
@@ -106,7 +106,7 @@ where
         }),
         Ok(Ok(Err(error))) => {
             tracing::debug!(method = name, error_type = error.error_type(), %error, "refused");
-            Err(error.into())
+            Err(if access == Access::Counterparty { refusal::for_strangers(error) } else { error.into() })
         }
         Ok(Err(error)) => {
             tracing::error!(method = name, %error, "the engine failed to answer");

@@ -188,6 +188,17 @@ impl From<ApiError> for ErrorObjectOwned {
     }
 }
 
+/// An error as a counterparty may see it: what is inside (a path, a node's address, a
+/// balance) is nobody else's business.
+pub(super) fn for_strangers(error: ApiError) -> ErrorObjectOwned {
+    let is_internal = matches!(error, ApiError::Store(_) | ApiError::Chain(_) | ApiError::InsufficientFunds { .. });
+    if !is_internal {
+        return error.into();
+    }
+    tracing::info!(error_type = error.error_type(), %error, "a counterparty's request failed");
+    object(error.code(), "the engine cannot do this at the moment".into(), error.error_type(), json!({}))
+}
+
 fn object(code: i32, message: String, error_type: &str, error_data: Value) -> ErrorObjectOwned {
     ErrorObjectOwned::owned(code, message, Some(json!({ "error_type": error_type, "error_data": error_data })))
 }

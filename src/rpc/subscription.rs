@@ -10,8 +10,11 @@ use jsonrpsee::server::{PendingSubscriptionSink, RpcModule, SubscriptionMessage,
 use jsonrpsee::types::Params;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
 use swap_contract::bytes::SwapId;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, MissedTickBehavior};
 
 /// Begins a stream.
 pub const SUBSCRIBE: &str = "swap.subscribe";
@@ -22,6 +25,9 @@ pub const UPDATE: &str = "swap.update";
 
 /// Swaps that one subscription may name.
 const MAX_IDS: usize = 100;
+
+/// Depths grow with every block though nothing happens to a swap: a reader gets them this often.
+const REFRESH: Duration = Duration::from_secs(3);
 
 /// Which swaps to hear about.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -56,35 +62,85 @@ async fn serve(params: &Params<'static>, pending: PendingSubscriptionSink, engin
     }
     // Before the swaps are read, so that no change falls in between.
     let mut updates = engine.subscribe();
-    let current = match current(engine, &query).await {
-        Ok(current) => current,
+    let first = match current(engine, &query).await {
+        Ok(first) => first,
         Err(error) => return pending.reject(error).await,
     };
     let Ok(sink) = pending.accept().await else { return };
-    if !send_all(&sink, &current).await {
-        return;
-    }
+    let mut reader = Reader { sink, sent: BTreeMap::new() };
+    let mut due = tokio::time::interval_at(Instant::now() + REFRESH, REFRESH);
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut next = Next::These(first);
     loop {
-        let update = tokio::select! {
-            () = sink.closed() => return,
-            update = updates.recv() => update,
-        };
-        let sent = match update {
-            Ok(swap) if query.wants(&swap) => send(&sink, &swap).await,
-            Ok(_) => true,
-            // The reader was too slow and missed some: it gets them all as they are now.
-            Err(RecvError::Lagged(_)) => match self::current(engine, &query).await {
-                Ok(current) => send_all(&sink, &current).await,
+        let sent = match next {
+            Next::These(swaps) => reader.send_all(&swaps).await,
+            Next::One(swap) if query.wants(&swap) => reader.send(&swap).await,
+            Next::One(_) => true,
+            Next::All => match current(engine, &query).await {
+                Ok(swaps) => reader.send_all(&swaps).await,
                 Err(error) => {
                     tracing::warn!(%error, "a subscription ends because the swaps cannot be read");
                     false
                 }
             },
-            Err(RecvError::Closed) => false,
         };
         if !sent {
             return;
         }
+        next = tokio::select! {
+            () = reader.sink.closed() => return,
+            _ = due.tick() => Next::All,
+            update = updates.recv() => match update {
+                Ok(swap) => Next::One(Box::new(swap)),
+                // The reader was too slow and missed some: it gets them all as they are now.
+                Err(RecvError::Lagged(_)) => Next::All,
+                Err(RecvError::Closed) => return,
+            },
+        };
+    }
+}
+
+/// What a reader is to get next.
+enum Next {
+    /// What was read when it came.
+    These(Vec<SwapView>),
+    /// One swap that changed.
+    One(Box<SwapView>),
+    /// Every swap that differs from what it has.
+    All,
+}
+
+/// Who reads a stream, and what it has.
+struct Reader {
+    sink: SubscriptionSink,
+    sent: BTreeMap<SwapId, String>,
+}
+
+impl Reader {
+    /// Sends the swaps that differ from what the reader has, and forgets all others. Whether it is still there.
+    async fn send_all(&mut self, swaps: &[SwapView]) -> bool {
+        self.sent.retain(|id, _| swaps.iter().any(|swap| swap.id == *id));
+        for swap in swaps {
+            if !self.send(swap).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn send(&mut self, swap: &SwapView) -> bool {
+        let json = match serde_json::value::to_raw_value(swap) {
+            Ok(json) => json,
+            Err(error) => {
+                tracing::error!(%error, "a swap cannot be written as JSON");
+                return false;
+            }
+        };
+        if self.sent.get(&swap.id).is_some_and(|sent| sent == json.get()) {
+            return true;
+        }
+        self.sent.insert(swap.id, json.get().to_owned());
+        self.sink.send(SubscriptionMessage::from(json)).await.is_ok()
     }
 }
 
@@ -110,26 +166,6 @@ async fn current(engine: &Engine, query: &SwapSubscribe) -> Result<Vec<SwapView>
         match page.next {
             Some(next) => after = Some(next),
             None => return Ok(swaps),
-        }
-    }
-}
-
-async fn send_all(sink: &SubscriptionSink, swaps: &[SwapView]) -> bool {
-    for swap in swaps {
-        if !send(sink, swap).await {
-            return false;
-        }
-    }
-    true
-}
-
-/// Whether the reader is still there.
-async fn send(sink: &SubscriptionSink, swap: &SwapView) -> bool {
-    match SubscriptionMessage::new(UPDATE, sink.subscription_id(), swap) {
-        Ok(message) => sink.send(message).await.is_ok(),
-        Err(error) => {
-            tracing::error!(%error, "a swap cannot be written as JSON");
-            false
         }
     }
 }
