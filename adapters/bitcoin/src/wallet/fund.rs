@@ -1,6 +1,7 @@
 //! Building and signing the transaction that pays one output of an exact amount.
 
-use super::{OwnWallet, State, WalletError, is_own_change};
+use super::state::{State, is_own_change};
+use super::{OwnWallet, WalletError};
 use bdk_wallet::error::CreateTxError;
 use bdk_wallet::{KeychainKind, SignOptions};
 use bitcoin::{Amount, FeeRate, OutPoint, Psbt, ScriptBuf, Transaction, Weight};

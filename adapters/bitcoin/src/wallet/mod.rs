@@ -2,17 +2,17 @@
 //! twice. It owns coins, addresses and signatures of fundings; it decides nothing and sends nothing.
 
 mod fund;
+mod state;
 mod store;
 
 pub use fund::FundingSize;
 pub use store::{StoreError, WalletStore};
 
-use bdk_wallet::bitcoin::bip32::{ChildNumber, DerivationPath, Xpriv, Xpub};
+use bdk_wallet::bitcoin::bip32::Xpriv;
 use bdk_wallet::chain::{BlockId, CheckPoint, Merge};
-use bdk_wallet::template::Bip86Public;
 use bdk_wallet::{ChangeSet, KeychainKind, Update};
-use bitcoin::secp256k1::Secp256k1;
-use bitcoin::{Address, Amount, Block, Network, NetworkKind, OutPoint, ScriptBuf, Transaction, Txid};
+use bitcoin::{Address, Amount, Block, Network, OutPoint, ScriptBuf, Transaction, Txid};
+use state::{Secret, State, block_id, descriptors, is_own_change, unconfirmed};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use swap_contract::bytes::SwapId;
@@ -80,37 +80,6 @@ pub struct OwnWallet {
     saving: tokio::sync::Mutex<()>,
     store: Arc<dyn WalletStore>,
     root: Secret,
-}
-
-struct State {
-    wallet: bdk_wallet::Wallet,
-    /// Changes that the store does not have yet.
-    unsaved: ChangeSet,
-    /// Changes on their way to the store; they stay here until it has them, whatever happens to the caller.
-    leaving: ChangeSet,
-    unsaved_blocks: u32,
-    unsaved_addresses: u32,
-    /// Whether something is unsaved that a restart would not find by itself.
-    urgent: bool,
-    /// Own transactions in the mempool, and the look at the mempool when each was seen.
-    waiting: HashMap<Txid, u64>,
-    /// The payout script of each swap: the same for every attempt.
-    payouts: HashMap<SwapId, ScriptBuf>,
-    /// Blocks up to here were applied before this run.
-    base: u32,
-    /// Whether the wallet knows since when it has to look for its coins.
-    anchored: bool,
-    /// Rises with every use: BDK orders sightings and evictions by it.
-    clock: u64,
-}
-
-/// The root key; wiped when dropped.
-struct Secret(Xpriv);
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        self.0.private_key.non_secure_erase();
-    }
 }
 
 impl OwnWallet {
@@ -345,52 +314,4 @@ impl OwnWallet {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl State {
-    /// Collects what BDK wants to have stored. Says whether that includes transactions.
-    fn stage(&mut self) -> bool {
-        let Some(changes) = self.wallet.take_staged() else { return false };
-        let transactions = !changes.tx_graph.is_empty();
-        self.unsaved.merge(changes);
-        transactions
-    }
-
-    fn tick(&mut self) -> u64 {
-        let now = crate::clock::unix_seconds();
-        self.clock = now.max(self.clock + 1);
-        self.clock
-    }
-
-    fn is_coinbase(&self, txid: Txid) -> bool {
-        self.wallet.get_tx(txid).is_some_and(|tx| tx.tx_node.tx.is_coinbase())
-    }
-}
-
-/// Change of an own transaction is as good as confirmed: nobody else can replace it.
-fn is_own_change(coin: &bdk_wallet::LocalOutput) -> bool {
-    coin.keychain == KeychainKind::Internal
-}
-
-fn unconfirmed(wallet: &bdk_wallet::Wallet) -> impl Iterator<Item = Txid> + '_ {
-    wallet.transactions().filter(|tx| tx.chain_position.is_unconfirmed()).map(|tx| tx.tx_node.txid)
-}
-
-fn block_id(height: u64, hash: bitcoin::BlockHash) -> Option<BlockId> {
-    Some(BlockId { height: u32::try_from(height).ok()?, hash })
-}
-
-/// `tr(m/86h/coinh/0h/{0,1}/*)`, public: the secret stays outside BDK.
-fn descriptors(root: &Xpriv, network: Network) -> Result<[Bip86Public<Xpub>; 2], WalletError> {
-    let secp = Secp256k1::new();
-    let coin = match NetworkKind::from(network) {
-        NetworkKind::Main => 0,
-        NetworkKind::Test => 1,
-    };
-    let hardened = |index| ChildNumber::Hardened { index };
-    let path = DerivationPath::from(vec![hardened(86), hardened(coin), hardened(0)]);
-    let account = Secret(root.derive_priv(&secp, &path).map_err(|_| WalletError::Seed)?);
-    let public = Xpub::from_priv(&secp, &account.0);
-    let fingerprint = root.fingerprint(&secp);
-    Ok([KeychainKind::External, KeychainKind::Internal].map(|keychain| Bip86Public(public, fingerprint, keychain)))
 }
