@@ -41,11 +41,6 @@ const OPTIONS: [(&str, Kind); 21] = [
     ("log.json", Kind::Flag),
 ];
 
-/// Whether an environment variable of this name sets an option.
-pub fn is_override(name: &str) -> bool {
-    OPTIONS.iter().any(|(option, _)| variable(option) == name)
-}
-
 /// The file's text with the environment's values put over it.
 pub(super) fn parse(file: &Path, text: &str, environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, ConfigError> {
     let bad = |error: toml::de::Error| ConfigError::Parse { path: file.into(), reason: describe(&error, text) };

@@ -1,5 +1,6 @@
 use super::*;
 use std::collections::BTreeSet;
+use swap_contract::bytes::GenesisHash;
 
 fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let folder = tempfile::tempdir().unwrap();

@@ -1,0 +1,108 @@
+//! Offers and orders.
+
+use super::{amount, asset, at, chain, page, pair, sheet, short, table, text, word};
+use crate::api::{OfferPreview, OfferView, OrderState, OrderView, Page, StepCost};
+use crate::cli::amount::{btc, moment, price, span, tft};
+use swap_contract::amount::{Sats, Units};
+use swap_contract::document::Asset;
+
+pub fn offers(offers: &Page<OfferView>) -> String {
+    page(offers, &["offer", "state", "gives", "price", "left", "lot", "expires"], "no offers", |offer| {
+        let document = &offer.signed.document;
+        vec![
+            short(offer.id),
+            word(&offer.state),
+            asset(document.gives).into(),
+            price(&document.price),
+            tft(offer.remaining),
+            format!("{} to {}", tft(document.min), tft(document.lot)),
+            moment(document.expires_at.0),
+        ]
+    })
+}
+
+pub fn offer(offer: &OfferView) -> String {
+    let document = &offer.signed.document;
+    let tags: Vec<_> = document.tags.iter().map(|(key, value)| format!("{}={}", text(key), text(value))).collect();
+    let sheet = sheet(vec![
+        ("offer", offer.id.to_string()),
+        ("state", word(&offer.state)),
+        ("gives", asset(document.gives).into()),
+        ("price", price(&document.price)),
+        ("left", format!("{} of {}", tft(offer.remaining), tft(document.max))),
+        ("one swap", format!("{} to {}", tft(document.min), tft(document.lot))),
+        ("waiting period", span(document.waiting_period)),
+        ("expires", moment(document.expires_at.0)),
+        ("owner", document.owner.to_string()),
+        ("delegate", document.delegate.to_string()),
+        ("policy", text(&document.policy)),
+        ("tags", tags.join(" ")),
+    ]);
+    let reach = text(&document.reach);
+    let take = format!("twinswap order submit --reach {reach} --offer {} --amount {}", offer.id, tft(document.min).replace(' ', "").to_lowercase());
+    format!("{sheet}\n\nSomebody else takes it with:\n  {take}")
+}
+
+pub fn preview(preview: &OfferPreview) -> String {
+    let gives = preview.draft.gives;
+    let free = match gives {
+        Asset::Btc => btc(Sats(preview.free_balance)),
+        Asset::Tft => tft(Units(preview.free_balance)),
+    };
+    let yes = |yes: bool| if yes { "yes" } else { "NO" }.to_owned();
+    let deadlines = &preview.deadlines;
+    let sheet = sheet(vec![
+        ("gives", asset(gives).into()),
+        ("one lot", pair(&preview.lot)),
+        ("everything", pair(&preview.all)),
+        ("free balance", free),
+        ("covers everything and fees", yes(preview.covered)),
+        ("exits economic at 50 sat/vB", yes(preview.economic_under_stress)),
+        ("least swap", btc(preview.min_sats)),
+        ("confirmations before beta", deadlines.alpha_depth.to_string()),
+        ("Bitcoin refund after (T1)", at(deadlines.alpha_refund_after)),
+        ("TF Chain refund after (T2)", format!("{} at the latest", at(deadlines.beta_latest_refund_after))),
+        ("preimage shown at the latest", format!("{} before T2", span(deadlines.reveal_cutoff))),
+    ]);
+    format!("{sheet}\n\n{}", costs(&preview.fees))
+}
+
+fn costs(fees: &[StepCost]) -> String {
+    let mut table = table(&["step", "chain", "fee now", "vB or weight"]);
+    for cost in fees {
+        let side = cost.step.side();
+        table.add_row([cost.step.name().to_owned(), chain(side).into(), amount(side, cost.fee), cost.size.to_string()]);
+    }
+    table.to_string()
+}
+
+pub fn orders(orders: &Page<OrderView>) -> String {
+    page(orders, &["order", "direction", "state", "amount", "swap", "reason"], "no orders", |order| {
+        vec![
+            short(order.id),
+            word(&order.direction),
+            word(&order.state),
+            pair(&order.amount),
+            order.swap.map(short).unwrap_or_default(),
+            order.reason.as_deref().map(text).unwrap_or_default(),
+        ]
+    })
+}
+
+pub fn order(order: &OrderView) -> String {
+    let mut rows = vec![
+        ("order", order.id.to_string()),
+        ("direction", word(&order.direction)),
+        ("state", word(&order.state)),
+        ("amount", pair(&order.amount)),
+        ("offer", order.offer.to_string()),
+    ];
+    rows.extend(order.reason.as_deref().map(|reason| ("reason", text(reason))));
+    rows.extend(order.swap.map(|swap| ("swap", swap.to_string())));
+    let next = match (order.state, order.swap) {
+        (OrderState::Waiting | OrderState::Offered, _) => format!("\n\nFollow it: twinswap order show {}", short(order.id)),
+        (OrderState::Agreed, Some(swap)) => format!("\n\nFollow it: twinswap swap watch {}", short(swap)),
+        (OrderState::Agreed, None) | (OrderState::Refused | OrderState::Expired | OrderState::Cancelled, _) => String::new(),
+    };
+    sheet(rows) + &next
+}

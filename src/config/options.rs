@@ -1,0 +1,218 @@
+//! The options with their defaults, as they stand in the file.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use swap_contract::bytes::GenesisHash;
+use swap_contract::document::Account;
+use swap_contract::policy::{MAINNET, Policy};
+use zeroize::Zeroizing;
+
+/// Everything the engine is told before it starts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Keys, database and token. Absolute once loaded.
+    pub data_dir: PathBuf,
+    /// The table of margins.
+    #[serde(serialize_with = "policy_name", deserialize_with = "policy_by_name")]
+    pub policy: &'static Policy,
+    /// Accounts whose documents are taken besides the engine's own.
+    pub owners: Vec<Account>,
+    /// The Bitcoin node.
+    pub bitcoin: BitcoinConfig,
+    /// The TF Chain node.
+    pub tfchain: TfchainConfig,
+    /// The owner's listener.
+    pub rpc: RpcConfig,
+    /// The counterparties' listener.
+    pub bus: BusConfig,
+    /// What is logged.
+    pub log: LogConfig,
+}
+
+/// The Bitcoin node.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BitcoinConfig {
+    /// `http(s)` address of its JSON-RPC.
+    pub rpc_url: String,
+    /// Which network.
+    pub network: bitcoin::Network,
+    /// bitcoind's cookie.
+    pub cookie_file: Option<PathBuf>,
+    /// Or a user ...
+    pub user: Option<String>,
+    /// ... and its password; read from `password_file` if that is set.
+    pub password: Option<Secret>,
+    /// Where the password is.
+    pub password_file: Option<PathBuf>,
+    /// Milliseconds between two questions for news.
+    pub poll_ms: u64,
+    /// The block from which on a restored wallet may have coins. Only its first start looks at it; a new wallet has none.
+    pub birthday: Option<u64>,
+}
+
+/// The TF Chain node.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TfchainConfig {
+    /// `ws(s)` address.
+    pub ws_url: String,
+    /// The chain's first block; learned at the first start if it is not given.
+    pub genesis: Option<GenesisHash>,
+}
+
+/// The owner's listener.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RpcConfig {
+    /// Address and port; 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Whether `listen` may be other than a loopback address.
+    pub allow_remote: bool,
+    /// Further names in the Host header.
+    pub allowed_hosts: Vec<String>,
+    /// Web pages that may call.
+    pub allowed_origins: Vec<String>,
+}
+
+/// The counterparties' listener.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BusConfig {
+    /// Address and port; 0 takes a free one.
+    pub listen: SocketAddr,
+    /// What offers say.
+    pub public_url: Option<String>,
+}
+
+/// What is logged.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// Directives of `tracing`.
+    pub filter: String,
+    /// JSON lines.
+    pub json: bool,
+}
+
+/// How the Bitcoin node is to be authenticated to.
+#[derive(Clone, Debug)]
+pub enum BitcoinAuth {
+    /// bitcoind writes a new one at each start: read it again when it is refused.
+    Cookie(PathBuf),
+    /// A fixed user.
+    User {
+        /// Its name.
+        user: String,
+        /// Its password.
+        password: Secret,
+    },
+}
+
+/// A text that is never printed, and wiped from memory.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub struct Secret(Zeroizing<String>);
+
+impl BitcoinConfig {
+    /// Time between two questions for news.
+    pub fn poll(&self) -> Duration {
+        Duration::from_millis(self.poll_ms)
+    }
+}
+
+impl Secret {
+    /// Wraps a text.
+    pub fn new(text: &str) -> Self {
+        Self(Zeroizing::new(text.to_owned()))
+    }
+
+    /// The text itself: only for who must send it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str("********")
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("."),
+            policy: &MAINNET,
+            owners: Vec::new(),
+            bitcoin: BitcoinConfig::default(),
+            tfchain: TfchainConfig::default(),
+            rpc: RpcConfig::default(),
+            bus: BusConfig::default(),
+            log: LogConfig::default(),
+        }
+    }
+}
+
+impl Default for BitcoinConfig {
+    fn default() -> Self {
+        Self {
+            rpc_url: "http://127.0.0.1:8332".into(),
+            network: bitcoin::Network::Bitcoin,
+            cookie_file: None,
+            user: None,
+            password: None,
+            password_file: None,
+            poll_ms: 1000,
+            birthday: None,
+        }
+    }
+}
+
+impl Default for TfchainConfig {
+    fn default() -> Self {
+        Self { ws_url: "ws://127.0.0.1:9944".into(), genesis: None }
+    }
+}
+
+impl Default for RpcConfig {
+    fn default() -> Self {
+        Self { listen: ([127, 0, 0, 1], 9555).into(), allow_remote: false, allowed_hosts: Vec::new(), allowed_origins: Vec::new() }
+    }
+}
+
+impl Default for BusConfig {
+    fn default() -> Self {
+        Self { listen: ([127, 0, 0, 1], 9556).into(), public_url: None }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { filter: "info".into(), json: false }
+    }
+}
+
+fn policy_name<S: Serializer>(policy: &&'static Policy, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_str(policy.name)
+}
+
+fn policy_by_name<'de, D: Deserializer<'de>>(d: D) -> Result<&'static Policy, D::Error> {
+    let name = String::deserialize(d)?;
+    Policy::by_name(&name).ok_or_else(|| D::Error::custom(format!("no policy `{name}`: `mainnet` or `regtest`")))
+}
