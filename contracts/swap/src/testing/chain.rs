@@ -3,7 +3,7 @@
 
 use super::fixture::permit;
 use crate::bytes::{Preimage, Salt};
-use crate::leg::{Funding, HtlcRef, Inclusion, Side, Sighting, Spend};
+use crate::leg::{Funding, HtlcRef, Inclusion, LegStatus, Side, Sighting, Spend};
 use crate::port::{Chain, ChainError, ChainUpdate, FeeRate, HtlcOp, LegTerms, OpKind, QuoteFor, Redeem, SignedTx, Wallet};
 use crate::time::{ChainTime, Height, Span};
 use async_trait::async_trait;
@@ -128,10 +128,14 @@ async fn a_redeem_shows_the_preimage_and_a_restart_sees_it_again<H: ChainHarness
     }
     redeemer.port.broadcast(&tx).await.expect("broadcast of what is done");
 
-    let mut later = Eyes::from(h, Party::Funder, &case, Height(start.0.saturating_sub(1))).await;
-    let sightings = later.look(h).await;
-    assert_eq!(only_funding(&sightings).htlc, htlc, "a stream that begins before the funding shows it");
-    only_redeem(&sightings, &case.preimage);
+    // From before it all, and from after it all: the leg's past matters as long as it is tracked.
+    let end = funder.port.tip().await.expect("a tip").height;
+    for from in [Height(start.0.saturating_sub(1)), end] {
+        let mut later = Eyes::from(h, Party::Funder, &case, from).await;
+        let sightings = later.look(h).await;
+        assert_eq!(only_funding(&sightings).htlc, htlc, "a stream that begins after a restart shows the funding");
+        only_redeem(&sightings, &case.preimage);
+    }
 }
 
 async fn a_refund_waits_for_the_timelock<H: ChainHarness>(h: &H, number: u64) {
@@ -259,10 +263,12 @@ pub async fn send<P: Chain>(port: &P, op: &HtlcOp) -> Result<SignedTx, ChainErro
     port.broadcast(&tx).await.map(|_| tx)
 }
 
-/// A port that tracks one leg, and what its stream says.
+/// A port that tracks one leg, and what its stream says. What it says again is no news: a stream that begins says also what is
+/// absent, since who listens may remember what a reorg took meanwhile.
 struct Eyes<P> {
     port: P,
     updates: BoxStream<'static, ChainUpdate>,
+    known: LegStatus,
 }
 
 impl<P: Chain> Eyes<P> {
@@ -279,7 +285,7 @@ impl<P: Chain> Eyes<P> {
     fn watch(port: P, case: &Case, from: Height) -> Self {
         port.track(case.terms.clone());
         let updates = port.watch(Some(from));
-        Self { port, updates }
+        Self { port, updates, known: LegStatus::Unfunded }
     }
 
     /// What was seen of the leg until the stream has told of everything up to the tip of now.
@@ -289,7 +295,13 @@ impl<P: Chain> Eyes<P> {
         let mut told = false;
         loop {
             match select(self.updates.next(), std::pin::pin!(h.patience())).await {
-                Either::Left((Some(ChainUpdate::Leg { sighting, .. }), _)) => sightings.push(sighting),
+                Either::Left((Some(ChainUpdate::Leg { sighting, .. }), _)) => {
+                    let now = self.known.after(&sighting).expect("a funding is told before its spend");
+                    if now != self.known {
+                        sightings.push(sighting);
+                    }
+                    self.known = now;
+                }
                 Either::Left((Some(ChainUpdate::Tip(tip)), _)) => {
                     told |= tip.height >= target;
                     if told {

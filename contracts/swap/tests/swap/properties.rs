@@ -218,7 +218,7 @@ fn judge(swap: &Swap, clocks: &Clocks) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_that_happens_makes_the_machine_do_what_it_must_not(role in roles(), moves in moves()) {
