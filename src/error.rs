@@ -103,12 +103,33 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    /// Whether the same request may succeed later, with nothing changed in it.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            ApiError::Chain(failure) => failure.is_retryable(),
+            ApiError::Store(_) | ApiError::Counterparty { .. } | ApiError::TooMany { .. } | ApiError::Stopping => true,
+            ApiError::Document(_)
+            | ApiError::InvalidParams { .. }
+            | ApiError::NotFound { .. }
+            | ApiError::Replayed { .. }
+            | ApiError::UnknownOwner
+            | ApiError::InsufficientFunds { .. }
+            | ApiError::BelowMinimum { .. }
+            | ApiError::DuplicateHashlock
+            | ApiError::WrongState { .. }
+            | ApiError::RefundNotDue { .. }
+            | ApiError::Unauthorized
+            | ApiError::CounterpartyRefused { .. } => false,
+        }
+    }
+
     /// The JSON-RPC code.
     pub fn code(&self) -> i32 {
         match self {
             ApiError::InvalidParams { .. } => -32602,
-            ApiError::Document(_) => -32010,
-            ApiError::NotFound { .. } => -32011,
+            // -32010 and -32011 are the JSON-RPC library's own.
+            ApiError::Document(_) => -32009,
+            ApiError::NotFound { .. } => -32019,
             ApiError::Replayed { .. } => -32012,
             ApiError::UnknownOwner => -32013,
             ApiError::InsufficientFunds { .. } => -32014,

@@ -163,11 +163,14 @@ async fn work(mut config: Config, keys: keys::Keys, lock: std::fs::File) -> anyh
     let rpc = serve(rpc, guard, engine.clone())?;
     let bus = serve(bus, Guard::bus(), engine.clone())?;
     print(&ready(&config, &rpc, &bus, &engine.hello().account.to_string()))?;
-    stop.await;
+    let failed = tokio::select! {
+        () = &mut stop => None,
+        reason = engine.failed() => Some(reason),
+    };
     tracing::info!("stopping");
     tokio::join!(rpc.stop(), bus.stop());
     engine.shutdown().await;
-    Ok(())
+    failed.map_or(Ok(()), |reason| Err(anyhow::anyhow!("{reason}; nothing is lost: start the engine again")))
 }
 
 /// Ends when the system or the user wants the process to.

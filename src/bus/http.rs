@@ -186,7 +186,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_with_a_type_is_a_refusal() {
-        let error = json!({"jsonrpc":"2.0","id":0,"error":{"code":-32011,"message":"no\u{7} offer","data":{"error_type":"not_found","error_data":{}}}});
+        let error = json!({"jsonrpc":"2.0","id":0,"error":{"code":-32019,"message":"no\u{7} offer","data":{"error_type":"not_found","error_data":{}}}});
         let reach = server("200 OK", error.to_string()).await;
         let refused = call(&reach).await.unwrap_err();
         assert!(matches!(&refused, BusError::Refused { error_type, message } if error_type == "not_found" && message == "no offer"), "{refused}");

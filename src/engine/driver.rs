@@ -7,13 +7,13 @@ use crate::error::ApiError;
 use crate::store::{Durability, NewSwap, OutboxRow, Store, StoreError, StoredSwap};
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use swap_contract::bytes::SwapId;
 use swap_contract::document::Role;
 use swap_contract::event::{Action, Event, Fact, Step, Violation};
-use swap_contract::leg::Side;
+use swap_contract::leg::{Side, Sighting};
 use swap_contract::port::{ChainUpdate, LegTerms};
 use swap_contract::swap::Swap;
 use swap_contract::time::{Clocks, Tip, UnixTime};
@@ -40,6 +40,17 @@ pub(super) enum Command {
 /// Newest known position of both chains, for everybody who reads.
 pub(super) type Tips = (Option<Tip>, Option<Tip>);
 
+/// Why the driver cannot go on. Nothing is lost: a restart goes on from what is stored.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DriverError {
+    /// What is stored cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A chain's stream, which never ends, ended.
+    #[error("the stream of {0:?} ended")]
+    StreamEnded(Side),
+}
+
 /// What was tried for each swap since the engine started. For people to read; the machine never looks at it.
 pub(super) type Tries = Arc<Mutex<BTreeMap<SwapId, BTreeMap<Step, StepView>>>>;
 
@@ -64,7 +75,12 @@ pub(super) struct Driver {
     pub(super) changed: broadcast::Sender<SwapView>,
     pub(super) tries: Tries,
     live: BTreeMap<SwapId, Live>,
-    effects: JoinSet<(SwapId, Effect)>,
+    /// What was seen before both chains had told where they stand. It is judged only then: by a clock that a chain's stream
+    /// has not reached yet, what is missing from the stream would count as missing from the chain.
+    early: Vec<(Side, SwapId, Sighting)>,
+    effects: JoinSet<Effect>,
+    /// Whose effect a task is, so that a task that fails frees its swap.
+    owners: HashMap<tokio::task::Id, SwapId>,
 }
 
 impl Driver {
@@ -76,11 +92,11 @@ impl Driver {
         changed: broadcast::Sender<SwapView>,
         tries: Tries,
     ) -> Self {
-        Self { store, chains, keys, tips, changed, tries, live: BTreeMap::new(), effects: JoinSet::new() }
+        Self { store, chains, keys, tips, changed, tries, live: BTreeMap::new(), early: Vec::new(), effects: JoinSet::new(), owners: HashMap::new() }
     }
 
     /// Loads every open swap, starts watching both chains, and runs until the command channel closes.
-    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) -> Result<(), StoreError> {
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) -> Result<(), DriverError> {
         for stored in self.store.open_swaps().await? {
             info!(swap_id = %stored.swap.id(), seq = stored.seq, "going on with a swap");
             self.adopt(stored);
@@ -92,12 +108,9 @@ impl Driver {
         loop {
             tokio::select! {
                 biased;
-                update = alpha.next() => self.on_update(Side::Alpha, update).await,
-                update = beta.next() => self.on_update(Side::Beta, update).await,
-                Some(done) = self.effects.join_next(), if !self.effects.is_empty() => match done {
-                    Ok((id, effect)) => self.on_effect(id, effect).await,
-                    Err(failure) => error!(%failure, "a step's task failed; the swap is tried again after a restart"),
-                },
+                update = alpha.next() => self.on_update(Side::Alpha, update).await?,
+                update = beta.next() => self.on_update(Side::Beta, update).await?,
+                Some(done) = self.effects.join_next_with_id(), if !self.effects.is_empty() => self.on_task(done).await,
                 command = commands.recv() => match command {
                     Some(command) => self.on_command(command).await,
                     None => return Ok(()),
@@ -125,33 +138,32 @@ impl Driver {
         Some(Clocks { alpha: alpha?, beta: beta?, now: now() })
     }
 
-    async fn on_update(&mut self, side: Side, update: Option<ChainUpdate>) {
+    async fn on_update(&mut self, side: Side, update: Option<ChainUpdate>) -> Result<(), DriverError> {
         match update {
             Some(ChainUpdate::Tip(tip)) => {
                 self.tips.send_modify(|tips| match side {
                     Side::Alpha => tips.0 = Some(tip),
                     Side::Beta => tips.1 = Some(tip),
                 });
-                self.sweep().await;
-            }
-            Some(ChainUpdate::Leg { swap, sighting }) => {
-                // A chain may show something before the other chain has been heard of at all.
-                while self.clocks().is_none() {
-                    match self.chains.tips().await {
-                        Ok(tips) => {
-                            self.tips.send_replace((Some(tips.0), Some(tips.1)));
-                        }
-                        Err(failure) => {
-                            warn!(%failure, "waiting for both chains");
-                            tokio::time::sleep(STORE_RETRY).await;
-                        }
+                if self.clocks().is_some() {
+                    for (side, swap, sighting) in std::mem::take(&mut self.early) {
+                        self.record(&swap, Fact::Seen(side, sighting), None).await;
                     }
                 }
+                self.sweep().await;
+                Ok(())
+            }
+            Some(ChainUpdate::Leg { swap, sighting }) if self.clocks().is_none() => {
+                self.early.push((side, swap, sighting));
+                Ok(())
+            }
+            Some(ChainUpdate::Leg { swap, sighting }) => {
                 if self.record(&swap, Fact::Seen(side, sighting), None).await {
                     self.drive(&swap);
                 }
+                Ok(())
             }
-            None => error!(?side, "the chain's stream ended; restart the engine"),
+            None => Err(DriverError::StreamEnded(side)),
         }
     }
 
@@ -192,13 +204,18 @@ impl Driver {
                     live.seq = seq;
                     break;
                 }
-                Err(StoreError::Exists { what }) if outbox.is_some() => {
+                Err(StoreError::Exists { what }) if what.contains("reserved_inputs") => {
                     warn!(swap_id = %id, what, "another transaction spends the same coin; choosing others");
                     return false;
                 }
-                Err(failure) => {
+                Err(failure @ StoreError::Database(_)) => {
                     error!(swap_id = %id, %failure, "cannot write the database; trying again");
                     tokio::time::sleep(STORE_RETRY).await;
+                }
+                Err(failure) => {
+                    error!(swap_id = %id, %failure, "this swap's events cannot be stored; it stands still until the engine is restarted");
+                    live.busy = true;
+                    return false;
                 }
             }
         }
@@ -267,12 +284,31 @@ impl Driver {
         }
         let reserved = self.reserved();
         let chain = self.chains.of(action.step.side());
-        let id = *id;
-        self.effects.spawn(async move { (id, effect::run(chain, job, reserved).await) });
+        self.spawn(*id, effect::run(chain, job, reserved));
     }
 
     fn reserved(&self) -> Vec<String> {
         self.live.values().flat_map(|live| live.outbox.values()).flat_map(|row| row.inputs.iter().cloned()).collect()
+    }
+
+    fn spawn(&mut self, id: SwapId, task: impl Future<Output = Effect> + Send + 'static) {
+        let task = self.effects.spawn(task);
+        self.owners.insert(task.id(), id);
+    }
+
+    async fn on_task(&mut self, done: Result<(tokio::task::Id, Effect), tokio::task::JoinError>) {
+        let task = match &done {
+            Ok((task, _)) => *task,
+            Err(failure) => failure.id(),
+        };
+        let Some(id) = self.owners.remove(&task) else { return };
+        match done {
+            Ok((_, effect)) => self.on_effect(id, effect).await,
+            Err(failure) => {
+                error!(swap_id = %id, %failure, "a step's task failed; it is tried again");
+                self.free(&id, |live| live.retry_at = Instant::now() + RETRY.1);
+            }
+        }
     }
 
     async fn on_effect(&mut self, id: SwapId, effect: Effect) {
@@ -327,7 +363,7 @@ impl Driver {
             return;
         }
         let chain = self.chains.of(action.step.side());
-        self.effects.spawn(async move { (id, effect::send(chain, action.step, tx).await) });
+        self.spawn(id, effect::send(chain, action.step, tx));
     }
 
     async fn replace(&mut self, id: &SwapId, action: Action, row: &OutboxRow, durable: bool) -> bool {
@@ -353,6 +389,9 @@ impl Driver {
     }
 
     fn note(&self, id: SwapId, step: Step, change: impl FnOnce(&mut StepView)) {
+        if !self.live.contains_key(&id) {
+            return;
+        }
         let tx = self.live.get(&id).and_then(|live| live.outbox.get(&step)).map(|row| row.tx.clone());
         let mut tries = self.tries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let view = tries.entry(id).or_default().entry(step).or_insert_with(|| StepView {

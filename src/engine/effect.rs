@@ -35,6 +35,21 @@ pub(super) enum Effect {
     Failed { step: Step, failure: ChainError },
 }
 
+impl Effect {
+    /// Whether the node has seen the bytes and does not take them as they are.
+    fn is_turned_down(&self) -> bool {
+        match self {
+            Effect::Failed { failure: ChainError::NotNow { .. } | ChainError::Refused { .. }, .. } => true,
+            Effect::Failed {
+                failure: ChainError::Unavailable { .. } | ChainError::InsufficientFunds { .. } | ChainError::WrongNetwork { .. },
+                ..
+            }
+            | Effect::Prepared(_)
+            | Effect::Sent { .. } => false,
+        }
+    }
+}
+
 /// A signed step.
 pub(super) struct Prepared {
     pub(super) action: Action,
@@ -80,31 +95,44 @@ pub(super) fn job(swap: &Swap, action: Action, clocks: &Clocks, row: Option<&Out
     Some(Job { action, op: HtlcOp { terms, salt, kind, fee_rate: FeeRate(0) }, stored, max_rate })
 }
 
-/// Signs the step, or sends again what was signed before. An exit whose fee rate has fallen behind is signed anew.
+/// Signs the step, or sends again what was signed before. An exit whose fee rate has fallen behind, or that its node does not
+/// take as it is (a reorg moved the HTLC, the mempool's floor rose), is signed anew. Whatever fails on the way, what is stored
+/// is sent.
 pub(super) async fn run(chain: Arc<dyn SwapChain>, mut job: Job, reserved: Vec<String>) -> Effect {
     let step = job.action.step;
-    let target = match step {
-        Step::FundAlpha | Step::FundBeta => FUND_TARGET,
-        Step::RedeemBeta | Step::RedeemAlpha | Step::RefundAlpha | Step::RefundBeta => EXIT_TARGET,
+    let (target, is_exit) = match step {
+        Step::FundAlpha | Step::FundBeta => (FUND_TARGET, false),
+        Step::RedeemBeta | Step::RedeemAlpha | Step::RefundAlpha | Step::RefundBeta => (EXIT_TARGET, true),
     };
-    let rate = match chain.fee_rate(target).await {
-        Ok(rate) => rate.min(job.max_rate),
-        Err(failure) => return Effect::Failed { step, failure },
-    };
-    if let Some((tx, paid)) = job.stored {
-        let may_bump = match step {
-            Step::RedeemAlpha | Step::RefundAlpha => true,
-            Step::FundAlpha | Step::FundBeta | Step::RedeemBeta | Step::RefundBeta => false,
-        };
-        if !may_bump || rate.0 < paid.0 + BUMP {
-            return send(chain, step, tx).await;
+    let rate = chain.fee_rate(target).await.map(|rate| rate.min(job.max_rate));
+    let stored = job.stored.take();
+    if let Some((tx, paid)) = &stored {
+        let outbid = is_exit && rate.as_ref().is_ok_and(|rate| rate.0 >= paid.0 + BUMP);
+        if !outbid {
+            let sent = send(chain.clone(), step, tx.clone()).await;
+            if !is_exit || !sent.is_turned_down() {
+                return sent;
+            }
         }
     }
-    job.op.fee_rate = rate;
-    match chain.prepare(&job.op, &reserved).await {
-        Ok(tx) => Effect::Prepared(Prepared { action: job.action, tx, fee_rate: rate }),
-        Err(failure) => Effect::Failed { step, failure },
+    match (sign(&chain, job, rate, &reserved).await, stored) {
+        (Ok(new), Some((old, _))) if new.tx.bytes == old.bytes => send(chain, step, old).await,
+        (Ok(new), _) => Effect::Prepared(new),
+        (Err(_), Some((old, _))) => send(chain, step, old).await,
+        (Err(failure), None) => Effect::Failed { step, failure },
     }
+}
+
+async fn sign(
+    chain: &Arc<dyn SwapChain>,
+    mut job: Job,
+    rate: Result<FeeRate, ChainError>,
+    reserved: &[String],
+) -> Result<Prepared, ChainError> {
+    let fee_rate = rate?;
+    job.op.fee_rate = fee_rate;
+    let tx = chain.prepare(&job.op, reserved).await?;
+    Ok(Prepared { action: job.action, tx, fee_rate })
 }
 
 /// Sends what is stored.

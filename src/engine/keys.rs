@@ -1,6 +1,6 @@
 //! Every key of an engine, from one BIP-39 mnemonic that is encrypted at rest.
 
-use age::secrecy::{ExposeSecret, SecretString};
+use age::secrecy::SecretString;
 use bip39::Mnemonic;
 use hkdf::Hkdf;
 use sha2::Sha256;
@@ -200,18 +200,6 @@ impl SwapKeys for Keys {
     fn preimage(&self, salt: &Salt) -> Preimage {
         Preimage::new(*self.derive("twinswap preimage v1", salt))
     }
-}
-
-/// Reads a secret from a file's first line: a mnemonic or a passphrase.
-pub fn read_secret_file(path: &Path) -> Result<SecretString, KeyError> {
-    let text = std::fs::read_to_string(path).map_err(|source| KeyError::File { path: path.to_owned(), source })?;
-    let text = Zeroizing::new(text);
-    Ok(SecretString::from(text.lines().next().unwrap_or_default().trim().to_owned()))
-}
-
-/// The text of a secret, for the one call that needs it.
-pub fn expose(secret: &SecretString) -> &str {
-    secret.expose_secret()
 }
 
 #[cfg(test)]

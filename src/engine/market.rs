@@ -74,7 +74,8 @@ impl Engine {
         match self.call::<_, OrderAnswer>(&submit.reach, "order.place", &PlaceOrder { signed: new.signed }).await {
             Ok(_) => {}
             Err(refused @ ApiError::CounterpartyRefused { .. }) => {
-                self.store().update_order(&id, OrderState::Refused, Some(&refused.to_string()), None).await?;
+                let states = (OrderState::Waiting, OrderState::Refused);
+                self.store().update_order(&id, states, Some(&refused.to_string()), None).await?;
                 return Err(refused);
             }
             // It may have arrived; the order waits and is sent again.
@@ -104,7 +105,8 @@ impl Engine {
             return Err(ApiError::DuplicateHashlock);
         }
         self.check_minimum(order.price.cost(order.amount).unwrap_or_default()).await?;
-        let waiting: Vec<OrderRow> = self.received(OrderState::Waiting).await?;
+        let mut waiting = self.pending(Direction::Received).await?;
+        waiting.retain(|row| row.state == OrderState::Waiting);
         let same: Vec<&OrderRow> = waiting.iter().filter(|other| other.signed.document.offer == order.offer).collect();
         if same.len() >= MAX_WAITING || waiting.len() >= MAX_WAITING * 10 {
             return Err(ApiError::TooMany { what: "waiting orders" });
@@ -166,39 +168,46 @@ impl Engine {
         })
     }
 
-    /// Runs until the engine stops: decides on orders whose waiting period is over, asks makers for answers, lets go of what is
-    /// too late.
-    pub(super) async fn run_market(self) {
+    /// The maker's part, until the engine stops: decides on orders whose waiting period is over, and lets go of what is too late.
+    pub(super) async fn run_maker(self) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
             tick.tick().await;
-            if let Err(failure) = self.market_round().await {
+            if let Err(failure) = self.decide().await {
                 warn!(%failure, "orders wait");
             }
         }
     }
 
-    async fn market_round(&self) -> Result<(), ApiError> {
-        let pending = self.store().pending_orders().await?;
-        let (received, placed): (Vec<_>, Vec<_>) = pending.into_iter().partition(|row| row.direction == Direction::Received);
-        if !received.is_empty() {
-            let _guard = self.market_lock().await;
-            self.decide(received).await?;
-        }
-        futures::stream::iter(placed)
-            .for_each_concurrent(CONCURRENT_CALLS, async |row| {
-                let id = row.signed.document.id();
-                if let Err(failure) = self.pursue(row).await {
-                    debug!(order = %id, %failure, "no answer yet");
+    /// The taker's part, until the engine stops: asks makers for answers. A slow maker holds up no other.
+    pub(super) async fn run_taker(self) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            tick.tick().await;
+            let placed = match self.pending(Direction::Placed).await {
+                Ok(placed) => placed,
+                Err(failure) => {
+                    warn!(%failure, "orders wait");
+                    continue;
                 }
-            })
-            .await;
-        Ok(())
+            };
+            futures::stream::iter(placed)
+                .for_each_concurrent(CONCURRENT_CALLS, async |row| {
+                    let id = row.signed.document.id();
+                    if let Err(failure) = self.pursue(row).await {
+                        debug!(order = %id, %failure, "no answer yet");
+                    }
+                })
+                .await;
+        }
     }
 
     /// The maker's side.
-    async fn decide(&self, received: Vec<OrderRow>) -> Result<(), ApiError> {
+    async fn decide(&self) -> Result<(), ApiError> {
+        let _guard = self.market_lock().await;
+        let received = self.pending(Direction::Received).await?;
         let now = now();
         let mut by_offer: BTreeMap<OfferId, Vec<OrderRow>> = BTreeMap::new();
         for row in received {
@@ -206,7 +215,8 @@ impl Engine {
             match row.state {
                 OrderState::Waiting if row.decide_at <= now => by_offer.entry(row.signed.document.offer).or_default().push(row),
                 OrderState::Offered if is_late(&row, now, self.policy().clock_skew) => {
-                    self.store().update_order(&id, OrderState::Expired, Some("not countersigned in time"), None).await?;
+                    let states = (OrderState::Offered, OrderState::Expired);
+                    self.store().update_order(&id, states, Some("not countersigned in time"), None).await?;
                 }
                 OrderState::Waiting
                 | OrderState::Offered
@@ -223,12 +233,14 @@ impl Engine {
                 match self.draw_up(&row).await {
                     Ok(contract) => {
                         info!(order = %id, contract = %contract.document.id(), "contract offered");
-                        self.store().update_order(&id, OrderState::Offered, None, Some(&contract)).await?;
+                        let states = (OrderState::Waiting, OrderState::Offered);
+                        self.store().update_order(&id, states, None, Some(&contract)).await?;
                     }
-                    Err(ApiError::Chain(failure)) if failure.is_retryable() => debug!(%failure, "cannot decide yet"),
+                    Err(failure) if failure.is_passing() => debug!(%failure, "cannot decide yet"),
                     Err(reason) => {
                         info!(order = %id, %reason, "order refused");
-                        self.store().update_order(&id, OrderState::Refused, Some(&reason.to_string()), None).await?;
+                        let states = (OrderState::Waiting, OrderState::Refused);
+                        self.store().update_order(&id, states, Some(&reason.to_string()), None).await?;
                     }
                 }
             }
@@ -264,12 +276,21 @@ impl Engine {
         let answer: Result<OrderAnswer, ApiError> = self.call(&row.reach, "order.answer", &crate::api::ById { id }).await;
         match (row.state, answer) {
             (OrderState::Waiting, Ok(OrderAnswer { state: OrderState::Offered, contract: Some(contract), .. })) => {
-                if let Err(reason) = self.check_contract(&row, &contract) {
-                    warn!(order = %id, %reason, "the maker's contract is not what was ordered");
-                    return Ok(self.store().update_order(&id, OrderState::Refused, Some(&reason.to_string()), None).await?);
+                match self.check_contract(&row, &contract) {
+                    Ok(()) => {}
+                    Err(failure) if failure.is_passing() => return Err(failure),
+                    Err(reason) => {
+                        warn!(order = %id, %reason, "the maker's contract is not what was ordered");
+                        let states = (OrderState::Waiting, OrderState::Refused);
+                        self.store().update_order(&id, states, Some(&reason.to_string()), None).await?;
+                        return Ok(());
+                    }
                 }
-                // Stored before it is signed and sent: a restart goes on from here.
-                self.store().update_order(&id, OrderState::Offered, None, Some(&contract)).await?;
+                // Stored before it is signed and sent: a restart goes on from here. An order that its owner has taken back in
+                // the meantime is not.
+                if !self.store().update_order(&id, (OrderState::Waiting, OrderState::Offered), None, Some(&contract)).await? {
+                    return Ok(());
+                }
                 self.countersign(id, contract).await
             }
             (OrderState::Offered, Ok(OrderAnswer { state: OrderState::Offered, .. })) => match row.contract {
@@ -282,7 +303,8 @@ impl Engine {
             },
             (_, Ok(OrderAnswer { state: OrderState::Refused | OrderState::Expired | OrderState::Cancelled, reason, .. })) => {
                 let reason = reason.unwrap_or_else(|| "the maker gave no reason".into());
-                Ok(self.store().update_order(&id, OrderState::Refused, Some(&reason), None).await?)
+                self.store().update_order(&id, (row.state, OrderState::Refused), Some(&reason), None).await?;
+                Ok(())
             }
             (OrderState::Waiting, Err(ApiError::CounterpartyRefused { error_type, .. }))
                 if error_type == "not_found" && order.expires_at > now() =>
@@ -293,7 +315,7 @@ impl Engine {
                 let end = row.contract.map_or(order.expires_at, |contract| contract.document.fund_alpha_by());
                 if end.plus(self.policy().clock_skew) < now() {
                     let reason = "the maker did not answer in time";
-                    self.store().update_order(&id, OrderState::Expired, Some(reason), None).await?;
+                    self.store().update_order(&id, (row.state, OrderState::Expired), Some(reason), None).await?;
                 }
                 answer.map(|_| ())
             }
@@ -329,12 +351,12 @@ impl Engine {
             let signature = self.keys().sign(&contract.document);
             return self.begin(order, contract, signature, true).await;
         }
-        Ok(self.store().update_order(&order, OrderState::Agreed, None, None).await?)
+        self.store().update_order(&order, (OrderState::Offered, OrderState::Agreed), None, None).await?;
+        Ok(())
     }
 
-    async fn received(&self, state: OrderState) -> Result<Vec<OrderRow>, ApiError> {
-        let pending = self.store().pending_orders().await?;
-        Ok(pending.into_iter().filter(|row| row.direction == Direction::Received && row.state == state).collect())
+    async fn pending(&self, direction: Direction) -> Result<Vec<OrderRow>, ApiError> {
+        Ok(self.store().pending_orders(direction).await?)
     }
 
     /// Money promised and not yet sent: (satoshis, TFT units). Swaps that still need their funding, contracts on offer, and
@@ -350,7 +372,9 @@ impl Engine {
             units = units.saturating_add(u);
             open.insert(stored.swap.id());
         }
-        for row in self.store().pending_orders().await? {
+        let mut pending = self.pending(Direction::Placed).await?;
+        pending.extend(self.pending(Direction::Received).await?);
+        for row in pending {
             if row.swap().is_some_and(|id| open.contains(&id)) {
                 continue;
             }

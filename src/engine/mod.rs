@@ -51,9 +51,6 @@ impl Chains {
         }
     }
 
-    async fn tips(&self) -> Result<(Tip, Tip), ChainError> {
-        Ok((self.alpha.tip().await?, self.beta.tip().await?))
-    }
 }
 
 /// A running engine. Cheap to clone.
@@ -77,6 +74,8 @@ struct Inner {
     /// One decision about money that is promised at a time.
     market: Mutex<()>,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
+    /// Why the driver stopped, if it did by itself.
+    failed: watch::Receiver<Option<String>>,
     /// Held as long as the engine runs.
     _lock: Option<std::fs::File>,
 }
@@ -148,8 +147,13 @@ impl Engine {
         if view.state != OrderState::Waiting {
             return Err(ApiError::WrongState { reason: format!("the order is {:?}", view.state).to_lowercase() });
         }
-        self.0.store.update_order(&id, OrderState::Cancelled, Some("taken back by its owner"), None).await?;
-        self.order_get(id).await
+        let states = (OrderState::Waiting, OrderState::Cancelled);
+        self.0.store.update_order(&id, states, Some("taken back by its owner"), None).await?;
+        let view = self.order_get(id).await?;
+        match view.state {
+            OrderState::Cancelled => Ok(view),
+            state => Err(ApiError::WrongState { reason: format!("the order is {state:?} by now").to_lowercase() }),
+        }
     }
 
     /// Swaps, newest first.
@@ -180,11 +184,18 @@ impl Engine {
     pub async fn swap_explain(&self, id: SwapId) -> Result<SwapExplanation, ApiError> {
         let stored = self.stored_swap(id).await?;
         let explanation = stored.swap.explain(&self.clocks());
-        let refund = self.signed_refund(&stored).await?;
+        // Without its node a chain's refund cannot be signed; the words are needed most just then.
+        let refund = match self.signed_refund(&stored).await {
+            Ok(refund) => refund,
+            Err(failure) => {
+                tracing::warn!(swap_id = %id, %failure, "the refund cannot be shown now");
+                None
+            }
+        };
         Ok(SwapExplanation { explanation, refund })
     }
 
-    async fn signed_refund(&self, stored: &StoredSwap) -> Result<Option<RefundTx>, ApiError> {
+    async fn signed_refund(&self, stored: &StoredSwap) -> Result<Option<RefundTx>, ChainError> {
         let Some((side, valid_from)) = stored.swap.own_refund() else { return Ok(None) };
         let (leg, contract) = (stored.swap.leg(side), stored.swap.contract());
         let LegStatus::Funded(funding) = leg else { return Ok(None) };
@@ -199,11 +210,8 @@ impl Engine {
             kind: OpKind::Refund { htlc: funding.htlc.clone() },
             fee_rate: chain.fee_rate(6).await?,
         };
-        match chain.prepare(&op, &[]).await {
-            Ok(tx) => Ok(Some(RefundTx { side, raw: hex::encode(tx.bytes), valid_from })),
-            Err(ChainError::NotNow { .. }) => Ok(None),
-            Err(failure) => Err(failure.into()),
-        }
+        let tx = chain.prepare(&op, &[]).await?;
+        Ok(Some(RefundTx { side, raw: hex::encode(tx.bytes), valid_from }))
     }
 
     /// This party's signed word on how a swap ended, with the transactions that closed both legs. The counterparty signs its own.

@@ -95,9 +95,11 @@ impl Engine {
         let (changed, _) = broadcast::channel(SUBSCRIBER_BACKLOG);
         let tries = super::Tries::default();
         let driver = Driver::new(store.clone(), chains.clone(), keys.clone(), tips_in, changed.clone(), tries.clone());
+        let (fail, failed) = watch::channel(None);
         let driver = tokio::spawn(async move {
             if let Err(failure) = driver.run(receiver).await {
                 error!(%failure, "the engine cannot go on; restart it");
+                fail.send_replace(Some(failure.to_string()));
             }
         });
         let engine = Engine(Arc::new(Inner {
@@ -116,11 +118,29 @@ impl Engine {
             tries,
             market: tokio::sync::Mutex::new(()),
             tasks: std::sync::Mutex::new(Vec::new()),
+            failed,
             _lock: lock,
         }));
-        let market = tokio::spawn(engine.clone().run_market());
-        engine.0.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend([market, driver]);
+        let maker = tokio::spawn(engine.clone().run_maker());
+        let taker = tokio::spawn(engine.clone().run_taker());
+        engine.0.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend([maker, taker, driver]);
         Ok(engine)
+    }
+
+    /// Ends when the engine cannot go on, with the reason. An engine in that state drives no swap: it must be started again.
+    pub async fn failed(&self) -> String {
+        let mut failed = self.0.failed.clone();
+        let reason = failed.wait_for(Option::is_some).await.map(|reason| reason.clone());
+        match reason {
+            Ok(Some(reason)) => reason,
+            // The driver's task is gone without a word: it panicked, or the engine was told to stop.
+            Ok(None) | Err(_) if self.is_stopping() => std::future::pending().await,
+            Ok(None) | Err(_) => "the driver failed".into(),
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.0.commands.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_none()
     }
 
     /// Stops: what is being written is finished, nothing new is begun. Stopping at any moment by force is as safe.

@@ -87,8 +87,8 @@ const OFFER_BY_ID: &str = "SELECT id, signed, cancelled FROM offers WHERE id = $
 const OFFER_PAGE: &str = "SELECT o.id, o.signed, o.cancelled FROM offers o WHERE ($1 = 0 OR (o.cancelled = 0 AND o.expires_at > $1)) AND \
     ($2 = '' OR (o.created_at, o.id) < (SELECT b.created_at, b.id FROM offers b WHERE b.id = $2)) \
     ORDER BY o.created_at DESC, o.id DESC LIMIT $3";
-const ORDERS_IN_STATE: &str = "SELECT direction, offer, signed, reach, state, reason, decide_at, contract FROM orders \
-    WHERE state IN ('waiting', 'offered') ORDER BY created_at, id LIMIT 1000";
+const ORDERS_PENDING: &str = "SELECT direction, offer, signed, reach, state, reason, decide_at, contract FROM orders \
+    WHERE state IN ('waiting', 'offered') AND direction = $1 ORDER BY created_at, id LIMIT 2000";
 const ORDER_BY_ID: &str = "SELECT direction, offer, signed, reach, state, reason, decide_at, contract FROM orders WHERE id = $1";
 const ORDER_PAGE: &str = "SELECT o.direction, o.offer, o.signed, o.reach, o.state, o.reason, o.decide_at, o.contract FROM orders o \
     WHERE ($1 = 0 OR o.state IN ('waiting', 'offered')) AND \
@@ -191,22 +191,26 @@ impl Store {
         Ok(())
     }
 
-    /// Moves an order on. A contract or a reason that is `None` is left as it was.
+    /// Moves an order on from one state to another. A contract or a reason that is `None` is left as it was. Returns whether
+    /// the order was in that state; nothing happens otherwise.
     pub async fn update_order(
         &self,
         id: &OrderId,
-        state: OrderState,
+        (from, to): (OrderState, OrderState),
         reason: Option<&str>,
         contract: Option<&Signed<Contract>>,
-    ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE orders SET state = $1, reason = COALESCE($2, reason), contract = COALESCE($3, contract) WHERE id = $4")
-            .bind(state_name(state))
-            .bind(reason)
-            .bind(contract.map(json))
-            .bind(id.to_string())
-            .execute(self.pool())
-            .await?;
-        Ok(())
+    ) -> Result<bool, StoreError> {
+        let moved = sqlx::query(
+            "UPDATE orders SET state = $1, reason = COALESCE($2, reason), contract = COALESCE($3, contract) WHERE id = $4 AND state = $5",
+        )
+        .bind(state_name(to))
+        .bind(reason)
+        .bind(contract.map(json))
+        .bind(id.to_string())
+        .bind(state_name(from))
+        .execute(self.pool())
+        .await?;
+        Ok(moved.rows_affected() == 1)
     }
 
     /// One order.
@@ -215,9 +219,9 @@ impl Store {
         row.map(order_row).transpose()
     }
 
-    /// Orders that wait for somebody, oldest first; a thousand at most.
-    pub async fn pending_orders(&self) -> Result<Vec<OrderRow>, StoreError> {
-        let rows: Vec<OrderDbRow> = sqlx::query_as(ORDERS_IN_STATE).fetch_all(self.pool()).await?;
+    /// Orders that wait for somebody, oldest first: more than an engine takes on at a time.
+    pub async fn pending_orders(&self, direction: Direction) -> Result<Vec<OrderRow>, StoreError> {
+        let rows: Vec<OrderDbRow> = sqlx::query_as(ORDERS_PENDING).bind(direction_name(direction)).fetch_all(self.pool()).await?;
         rows.into_iter().map(order_row).collect()
     }
 
