@@ -222,6 +222,10 @@ impl Driver {
         debug!(swap_id = %id, seq = live.seq, fact = ?event.fact, "stored");
         let before = live.swap.phase(&event.clocks);
         live.swap = next;
+        if matches!(event.fact, Fact::Seen(..)) {
+            // What a chain shows anew, a reorg say, is answered at once.
+            live.last = None;
+        }
         if let Some(row) = outbox {
             live.outbox.insert(row.step, row.clone());
         }

@@ -146,7 +146,7 @@ fn seen(sighting: &Sighting) -> String {
         Inclusion::Block(height) => format!("in block {}", height.0),
     };
     match sighting {
-        Sighting::Funded(funding) => format!("funded {} by {}", place(&funding.at), funding.by.0),
+        Sighting::Funded(funding) | Sighting::Bound(funding) => format!("funded {} by {}", place(&funding.at), funding.by.0),
         Sighting::Redeemed(spend, _) => format!("redeemed {} by {}", place(&spend.at), spend.by.0),
         Sighting::Refunded(spend) => format!("refunded {} by {}", place(&spend.at), spend.by.0),
         Sighting::FundingLost => "the funding is no longer on the chain".into(),
