@@ -36,7 +36,7 @@ impl Step {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(BAR_LENGTH);
             bar.set_style(
-                ProgressStyle::with_template("{prefix} {bar:24.cyan/dim} {msg}")
+                ProgressStyle::with_template("{prefix} {bar:24.cyan/dim} {wide_msg}")
                     .expect("the template is fixed and valid")
                     .progress_chars("━━─"),
             );
