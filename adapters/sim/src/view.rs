@@ -51,6 +51,11 @@ impl Tracked {
         let now = self.view(sight);
         let mut news = self.told.turn_into(&now);
         if std::mem::take(&mut self.unsure) {
+            for sighting in &mut news {
+                if let Sighting::Funded(funding) = sighting {
+                    *sighting = Sighting::Bound(funding.clone());
+                }
+            }
             match (&now.funding, &now.spend) {
                 (None, _) => news.push(Sighting::FundingLost),
                 (Some(_), None) => news.push(Sighting::SpendLost),

@@ -17,7 +17,7 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fact {
-    /// Only the clocks moved.
+    /// Only the clocks moved: both chains have told all there is up to their tips. A swap ends at such a moment.
     Clock,
     /// A chain showed something.
     Seen(Side, Sighting),

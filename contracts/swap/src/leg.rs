@@ -85,6 +85,9 @@ pub struct Spend {
 pub enum Sighting {
     /// The HTLC is there, or is seen at another place of the chain.
     Funded(Funding),
+    /// As [`Sighting::Funded`], and this is the leg's one HTLC whatever is remembered. An adapter says so when it tells of a leg
+    /// for the first time since it started: what was told before that is unknown to it, and losses of that are never told.
+    Bound(Funding),
     /// It was redeemed; the preimage is public from here on.
     Redeemed(Spend, Preimage),
     /// It was refunded.
@@ -137,17 +140,17 @@ impl LegStatus {
 
     /// The status after a sighting. A sighting of what is known already changes nothing; a spend of an HTLC that was never
     /// seen funded is [`None`]: adapters report the funding first. A leg stays bound to the HTLC it saw in a block until that
-    /// one is lost: who could swap it for another would swap it for one that can still be taken back.
+    /// one is lost, or until an adapter that read the whole chain anew says which it is: who could swap it for another would swap
+    /// it for one that can still be taken back.
     #[must_use]
     pub fn after(&self, sighting: &Sighting) -> Option<LegStatus> {
         let funding = self.funding();
+        let is_other = |new: &Funding| funding.is_some_and(|old| old.htlc != new.htlc);
         match sighting {
-            Sighting::Funded(new) => match self {
-                LegStatus::Unfunded => Some(LegStatus::Funded(new.clone())),
-                LegStatus::Funded(old) | LegStatus::Redeemed(old, _) | LegStatus::Refunded(old, _) if old.htlc != new.htlc => {
-                    Some(if old.at.is_pending() { LegStatus::Funded(new.clone()) } else { self.clone() })
-                }
-                LegStatus::Funded(_) => Some(LegStatus::Funded(new.clone())),
+            Sighting::Funded(new) if is_other(new) && funding.is_some_and(|old| !old.at.is_pending()) => Some(self.clone()),
+            Sighting::Funded(new) | Sighting::Bound(new) if is_other(new) => Some(LegStatus::Funded(new.clone())),
+            Sighting::Funded(new) | Sighting::Bound(new) => match self {
+                LegStatus::Unfunded | LegStatus::Funded(_) => Some(LegStatus::Funded(new.clone())),
                 LegStatus::Redeemed(_, spend) => Some(LegStatus::Redeemed(new.clone(), spend.clone())),
                 LegStatus::Refunded(_, spend) => Some(LegStatus::Refunded(new.clone(), spend.clone())),
             },

@@ -82,6 +82,12 @@ impl Swap {
     /// Takes in one event. Returns whether it changed anything: only then need it be stored. On an error nothing changes.
     pub fn handle(&mut self, event: &Event) -> Result<bool, Violation> {
         let mut next = self.clone();
+        // What is seen comes one by one, after a restart or a reorg several at once: only with the tip behind them all is it
+        // known how the swap stands.
+        let all_is_told = match &event.fact {
+            Fact::Clock | Fact::Cancelled => true,
+            Fact::Seen(..) | Fact::Attempted(_) => false,
+        };
         match &event.fact {
             Fact::Clock | Fact::Seen(..) if self.outcome.is_some() => return Ok(false),
             Fact::Attempted(_) | Fact::Cancelled if self.outcome.is_some() => return Err(Violation::Ended),
@@ -95,7 +101,9 @@ impl Swap {
             }
             Fact::Cancelled => next.cancel()?,
         }
-        next.outcome = next.ended(&event.clocks);
+        if all_is_told {
+            next.outcome = next.ended(&event.clocks);
+        }
         let changed = next != *self;
         *self = next;
         Ok(changed)
@@ -116,7 +124,7 @@ impl Swap {
             (Some(status), _) => *leg = status,
             // The preimage is public whatever has become of the funding.
             (None, Sighting::Redeemed(..)) => {}
-            (None, Sighting::Funded(_) | Sighting::Refunded(_) | Sighting::FundingLost | Sighting::SpendLost) => {
+            (None, Sighting::Funded(_) | Sighting::Bound(_) | Sighting::Refunded(_) | Sighting::FundingLost | Sighting::SpendLost) => {
                 return Err(Violation::SpendWithoutFunding(side));
             }
         }

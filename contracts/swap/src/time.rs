@@ -115,7 +115,14 @@ pub struct Tip {
     pub healthy: bool,
 }
 
-/// The three clocks an event is judged by.
+impl Tip {
+    /// What is known of a chain before its stream has told its first tip since the engine started: nothing is deep, nothing
+    /// final, no time has come, and nothing new may be begun. A tip that was asked for instead would be newer than what is
+    /// known of the legs: an alpha that a reorg took out meanwhile would look deep, a lost redeem final.
+    pub const UNKNOWN: Tip = Tip { height: Height(0), time: ChainTime(0), final_height: Height(0), healthy: false };
+}
+
+/// The three clocks an event is judged by. The chains' are the tips that their streams told last, or [`Tip::UNKNOWN`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Clocks {
     /// Bitcoin.

@@ -71,7 +71,7 @@ impl Bench {
                 let fresh = self.chain.open(&self.funder);
                 fresh.track(self.case.terms.clone());
                 match heard(&mut fresh.watch(Some(Height(0)))).as_slice() {
-                    [Sighting::Funded(funding), Sighting::SpendLost] => funding.htlc.clone(),
+                    [Sighting::Bound(funding), Sighting::SpendLost] => funding.htlc.clone(),
                     other => panic!("{other:?}"),
                 }
             }
@@ -87,7 +87,7 @@ fn places(sightings: &[Sighting]) -> Vec<String> {
     sightings
         .iter()
         .map(|sighting| match sighting {
-            Sighting::Funded(funding) => format!("funded {}", at(&funding.at)),
+            Sighting::Funded(funding) | Sighting::Bound(funding) => format!("funded {}", at(&funding.at)),
             Sighting::Redeemed(spend, _) => format!("redeemed {}", at(&spend.at)),
             Sighting::Refunded(spend) => format!("refunded {}", at(&spend.at)),
             Sighting::FundingLost => "funding lost".into(),

@@ -49,7 +49,7 @@ pub struct Running {
     pub swap: Swap,
     ports: [SimPort; 2],
     streams: [BoxStream<'static, ChainUpdate>; 2],
-    tips: [Option<Tip>; 2],
+    tips: [Tip; 2],
 }
 
 fn index(side: Side) -> usize {
@@ -254,7 +254,7 @@ impl Engine {
         ports[0].track(LegTerms::Alpha(contract.alpha_terms()));
         ports[1].track(LegTerms::Beta(contract.beta_terms()));
         let streams = [ports[0].watch(Some(self.from[0])), ports[1].watch(Some(self.from[1]))];
-        self.run = Some(Running { swap, ports, streams, tips: [None, None] });
+        self.run = Some(Running { swap, ports, streams, tips: [Tip::UNKNOWN; 2] });
     }
 
     pub fn outcome(&self) -> Option<Outcome> {
@@ -275,7 +275,7 @@ impl Engine {
 
     fn clocks(&self, now: UnixTime) -> Option<Clocks> {
         let tips = &self.run.as_ref()?.tips;
-        Some(Clocks { alpha: tips[0]?, beta: tips[1]?, now })
+        Some(Clocks { alpha: tips[0], beta: tips[1], now })
     }
 
     fn listen(&mut self, now: UnixTime) {
@@ -285,16 +285,10 @@ impl Engine {
                 let Some(Some(update)) = run.streams[index(side)].next().now_or_never() else { break };
                 match update {
                     ChainUpdate::Tip(tip) => {
-                        run.tips[index(side)] = Some(tip);
+                        run.tips[index(side)] = tip;
                         self.record(Fact::Clock, now).unwrap();
                     }
-                    ChainUpdate::Leg { sighting, .. } => {
-                        for side in [Side::Alpha, Side::Beta] {
-                            let run = self.run.as_mut().unwrap();
-                            run.tips[index(side)].get_or_insert(self.chains[index(side)].tip());
-                        }
-                        self.record(Fact::Seen(side, sighting), now).unwrap();
-                    }
+                    ChainUpdate::Leg { sighting, .. } => self.record(Fact::Seen(side, sighting), now).unwrap(),
                 }
             }
         }

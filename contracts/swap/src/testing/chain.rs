@@ -328,7 +328,7 @@ fn only_funding(sightings: &[Sighting]) -> Funding {
     let fundings: Vec<&Funding> = sightings
         .iter()
         .filter_map(|sighting| match sighting {
-            Sighting::Funded(funding) => Some(funding),
+            Sighting::Funded(funding) | Sighting::Bound(funding) => Some(funding),
             Sighting::Redeemed(..) | Sighting::Refunded(_) | Sighting::FundingLost | Sighting::SpendLost => None,
         })
         .collect();
@@ -343,14 +343,14 @@ fn only_funding(sightings: &[Sighting]) -> Funding {
 fn only_redeem(sightings: &[Sighting], preimage: &Preimage) -> Spend {
     let mut redeems = sightings.iter().filter_map(|sighting| match sighting {
         Sighting::Redeemed(spend, shown) => Some((spend, shown)),
-        Sighting::Funded(_) | Sighting::Refunded(_) | Sighting::FundingLost | Sighting::SpendLost => None,
+        Sighting::Funded(_) | Sighting::Bound(_) | Sighting::Refunded(_) | Sighting::FundingLost | Sighting::SpendLost => None,
     });
     let in_block = redeems.clone().filter(|(spend, _)| matches!(spend.at, Inclusion::Block(_))).count();
     assert_eq!(in_block, 1, "a redeem is seen in its block exactly once: {sightings:?}");
     assert!(redeems.all(|(_, shown)| shown == preimage), "and shows the preimage");
     let last = sightings.iter().rev().find_map(|sighting| match sighting {
         Sighting::Redeemed(spend, _) => Some(spend.clone()),
-        Sighting::Funded(_) | Sighting::Refunded(_) | Sighting::FundingLost | Sighting::SpendLost => None,
+        Sighting::Funded(_) | Sighting::Bound(_) | Sighting::Refunded(_) | Sighting::FundingLost | Sighting::SpendLost => None,
     });
     last.expect("counted above")
 }

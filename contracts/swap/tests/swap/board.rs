@@ -66,8 +66,9 @@ impl Board {
         self
     }
 
+    /// A sighting, and the tip behind it.
     pub fn see(self, side: Side, sighting: Sighting) -> Self {
-        self.fact(Fact::Seen(side, sighting))
+        self.fact(Fact::Seen(side, sighting)).fact(Fact::Clock)
     }
 
     /// Does what is wanted, which is to be this.

@@ -35,7 +35,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         2 => (0u8..7, -2i64..3).prop_map(|(which, secs)| Move::Near(which, secs)),
         3 => (side(), -4i64..30, 0u64..8).prop_map(|(side, blocks, lag)| Move::Blocks(side, blocks, lag)),
         1 => (side(), any::<bool>()).prop_map(|(side, fit)| Move::Health(side, fit)),
-        8 => (side(), 0u8..5, prop::bool::weighted(0.1), 0u64..14).prop_map(|(s, what, other, below)| Move::See(s, what, other, below)),
+        8 => (side(), 0u8..6, prop::bool::weighted(0.1), 0u64..14).prop_map(|(s, what, other, below)| Move::See(s, what, other, below)),
         8 => any::<bool>().prop_map(Move::Act),
         1 => (0u8..6).prop_map(Move::Attempt),
         1 => Just(Move::Cancel),
@@ -136,12 +136,17 @@ fn sighting(board: &Board, side: Side, what: u8, other: bool, below: u64) -> Sig
     let height = if below > 12 { 0 } else { tip.height.0.saturating_sub(below) };
     let name = if other { "other" } else { "first" };
     let t2 = board.swap.beta_timelock().unwrap_or(board.t2());
+    let funded = funded(name, if side == Side::Alpha { board.t1() } else { t2 }, height);
     match what {
-        0 => funded(name, if side == Side::Alpha { board.t1() } else { t2 }, height),
+        0 => funded,
         1 => Sighting::Redeemed(spend("redeem", height), board.preimage()),
         2 => Sighting::Refunded(spend("refund", height)),
         3 => Sighting::FundingLost,
-        _ => Sighting::SpendLost,
+        4 => Sighting::SpendLost,
+        _ => match funded {
+            Sighting::Funded(funding) => Sighting::Bound(funding),
+            other => other,
+        },
     }
 }
 

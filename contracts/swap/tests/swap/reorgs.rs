@@ -1,12 +1,12 @@
 //! Legs step back and forth, and stay bound to the HTLC they saw first.
 
 use crate::board::{initiator, participant};
-use swap_contract::event::Step;
+use swap_contract::event::{Fact, Step};
 use swap_contract::leg::{Funding, HtlcRef, Inclusion, LegStatus, Side, Sighting, Spend, TxRef};
 use swap_contract::testing::fixture::{Deal, funded, spend};
 use swap_contract::document::Asset;
 use swap_contract::outcome::Outcome;
-use swap_contract::time::{ChainTime, Depth, Height, Span, Tip};
+use swap_contract::time::{ChainTime, Clocks, Depth, Height, Span, Tip};
 
 fn tip(height: u64, final_height: u64) -> Tip {
     Tip { height: Height(height), time: ChainTime(0), final_height: Height(final_height), healthy: true }
@@ -66,6 +66,17 @@ fn a_leg_in_a_block_is_not_swapped_for_another_htlc() {
 }
 
 #[test]
+fn an_adapter_that_started_anew_says_which_htlc_the_leg_is_bound_to() {
+    let at = |htlc, height| funding(htlc, Inclusion::Block(Height(height)));
+    let spend = Spend { by: TxRef("r".into()), at: Inclusion::Block(Height(12)) };
+    let redeemed = |funding| LegStatus::Redeemed(funding, spend.clone());
+    for remembered in [LegStatus::Unfunded, LegStatus::Funded(at("a", 10)), redeemed(at("a", 10)), LegStatus::Refunded(at("a", 10), spend.clone())] {
+        assert_eq!(remembered.after(&Sighting::Bound(at("b", 11))), Some(LegStatus::Funded(at("b", 11))), "{remembered:?}");
+    }
+    assert_eq!(redeemed(at("a", 10)).after(&Sighting::Bound(at("a", 11))), Some(redeemed(at("a", 11))), "the same one, elsewhere");
+}
+
+#[test]
 fn an_initiator_cannot_slip_a_replaceable_alpha_under_a_deep_one() {
     let board = participant().both_funded();
     let t1 = board.t1();
@@ -107,4 +118,37 @@ fn a_spend_that_moves_to_another_block_is_final_only_there() {
     assert_eq!(board.outcome(), None);
     let board = board.turn(|clocks| clocks.alpha.final_height = Height(999));
     assert_eq!(board.outcome(), Some(Outcome::Refunded));
+}
+
+/// A redeem of alpha that was seen in a block and then, while the engine was away, taken out by a reorg.
+#[test]
+fn a_redeem_that_was_lost_while_the_engine_was_away_does_not_end_the_swap_when_it_comes_back() {
+    let board = participant().both_funded().redeemed(Side::Beta, 1000).does(Step::RedeemAlpha).redeemed(Side::Alpha, 999);
+    let t1 = board.t1();
+    let mut board = board;
+    board.clocks.alpha = Tip { height: Height(1100), final_height: Height(1094), ..board.clocks.alpha };
+    // The stream tells the funding again, then that the redeem is gone, then the tip.
+    let again = Fact::Seen(Side::Alpha, funded("alpha", t1, 990));
+    let board = board.fact(again).fact(Fact::Seen(Side::Alpha, Sighting::SpendLost)).fact(Fact::Clock);
+    assert_eq!((board.step(), board.outcome()), (Some(Step::RedeemAlpha), None));
+}
+
+#[test]
+fn before_a_chain_has_told_its_tip_nothing_new_is_begun_and_exits_on_the_other_stay_on() {
+    let unheard = |side| move |clocks: &mut Clocks| match side {
+        Side::Alpha => clocks.alpha = Tip::UNKNOWN,
+        Side::Beta => clocks.beta = Tip::UNKNOWN,
+    };
+    for side in [Side::Alpha, Side::Beta] {
+        assert_eq!(initiator().turn(unheard(side)).step(), None);
+        assert_eq!(participant().alpha(990).turn(unheard(side)).step(), None);
+        assert_eq!(initiator().both_funded().turn(unheard(side)).step(), None);
+        assert_eq!(participant().both_funded().redeemed(Side::Beta, 1000).turn(unheard(side)).step(), Some(Step::RedeemAlpha));
+    }
+    let t1 = initiator().t1();
+    let due = initiator().does(Step::FundAlpha).alpha(990).turn(unheard(Side::Beta)).alpha_time(t1);
+    assert_eq!(due.step(), Some(Step::RefundAlpha));
+    let t2 = participant().t2();
+    let due = participant().both_funded().turn(unheard(Side::Alpha)).beta_time(t2);
+    assert_eq!(due.step(), Some(Step::RefundBeta));
 }

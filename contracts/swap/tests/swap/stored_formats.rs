@@ -35,6 +35,11 @@ fn every_fact_has_its_form() {
         &Fact::Seen(Side::Alpha, funded("txid:0", ChainTime(5000), 7)),
         r#"{"seen":["alpha",{"funded":{"htlc":"txid:0","by":"txid:0-tx","refund_after":"5000","at":{"block":7}}}]}"#,
     );
+    let Sighting::Funded(bound) = funded("0xab", ChainTime(5000), 7) else { panic!("funded") };
+    pinned(
+        &Fact::Seen(Side::Beta, Sighting::Bound(bound)),
+        r#"{"seen":["beta",{"bound":{"htlc":"0xab","by":"0xab-tx","refund_after":"5000","at":{"block":7}}}]}"#,
+    );
     pinned(
         &Fact::Seen(Side::Beta, Sighting::Redeemed(spend("0xab", 0), preimage)),
         &format!(r#"{{"seen":["beta",{{"redeemed":[{{"by":"0xab","at":"mempool"}},"{shown}"]}}]}}"#),
