@@ -103,6 +103,15 @@ async fn fees_fall_back_where_the_node_knows_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn fees_fall_back_where_the_node_does_not_estimate() {
+    let mut bitcoind = Bitcoind::start().await;
+    bitcoind.stop().await;
+    bitcoind.restart_with(&["-blocksonly"]).await;
+    let port = Party::named("alice").open(&bitcoind).await;
+    assert_eq!(port.fee_rate(2).await.unwrap().0, 5 * 250);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_node_tells_what_a_replacement_must_pay() {
     let bitcoind = Bitcoind::start().await;
     let info = bitcoind.rpc().mempool_info().await.unwrap();

@@ -1,5 +1,6 @@
 //! Following the best chain, block by block. Each block is fetched once.
 
+use super::mempool::Looked;
 use super::{Ended, Follower};
 use crate::ring::Known;
 use crate::rpc::{RpcError, TipRef};
@@ -19,8 +20,9 @@ impl Follower {
                 self.step(hint.take()).await?;
                 best = self.node.rpc.best_block_hash().await?;
             }
-            // Whether a disconnected transaction waits again is known only from the mempool at this very tip.
-            if !self.reorged || self.look_once().await? {
+            // Whether a disconnected transaction waits again is known only from the mempool at this very tip. Where that cannot
+            // be read, legs in doubt wait for it, and the tip is unfit.
+            if !self.reorged || self.look_once().await? != Looked::Elsewhere {
                 break;
             }
             best = self.node.rpc.best_block_hash().await?;

@@ -1,7 +1,7 @@
 //! Looking at the mempool: which transactions are new, and which of ours left it.
 
 use super::{Ended, Follower, after};
-use crate::rpc::MAX_TRANSACTIONS;
+use crate::rpc::{MAX_TRANSACTIONS, RpcError};
 use bitcoin::{Block, Txid};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,19 +13,39 @@ const MAX_NEW: usize = 16 * MAX_TRANSACTIONS;
 const SHARE: u32 = 20;
 /// The pause while there is more to fetch.
 const SHORT_PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause after a look that failed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// What is known of the mempool.
 #[derive(Default)]
 pub struct Mempool {
     seen: HashSet<Txid>,
     known: bool,
+    caught_up: bool,
+    failing: bool,
     next: Option<Instant>,
+}
+
+/// What came of a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Looked {
+    /// It is the mempool at our tip.
+    Here,
+    /// The node's tip is another: that comes first.
+    Elsewhere,
+    /// The node answers, but its mempool cannot be read: too large, or not in time.
+    Failed,
 }
 
 impl Mempool {
     /// Whether every transaction in it was looked at.
     pub fn is_known(&self) -> bool {
         self.known
+    }
+
+    /// Whether it was known since the start, and could be read ever since: what waits in it by now is at most new.
+    pub fn is_caught_up(&self) -> bool {
+        self.caught_up
     }
 
     /// When to look again.
@@ -46,6 +66,26 @@ impl Mempool {
     pub fn reset(&mut self) {
         *self = Self::default();
     }
+
+    /// A look saw these, and `all` that waits or not.
+    fn looked(&mut self, new: &[Txid], all: bool) {
+        self.seen.extend(new);
+        self.known = all;
+        self.caught_up |= all;
+        if std::mem::take(&mut self.failing) {
+            tracing::info!("the mempool can be read again");
+        }
+    }
+
+    /// A look failed: what the mempool holds is unknown until it can be read again. Said once.
+    fn failed(&mut self, error: &RpcError) {
+        self.known = false;
+        self.caught_up = false;
+        if !std::mem::replace(&mut self.failing, true) {
+            tracing::warn!(%error, "the mempool cannot be read; following blocks alone, and unfit for new commitments until it can");
+        }
+        tracing::debug!(%error, "the mempool cannot be read");
+    }
 }
 
 impl Follower {
@@ -54,28 +94,41 @@ impl Follower {
     pub(super) async fn look(&mut self) -> Result<(), Ended> {
         let began = Instant::now();
         let looked = self.look_once().await?;
-        if looked {
+        if looked != Looked::Elsewhere {
             self.tell_changes().await?;
             self.tell_tip().await?;
             self.save_wallet().await;
-            self.node.fees.keep_fresh(&self.node.rpc).await?;
         }
-        let pause = if looked && !self.mempool.known {
-            SHORT_PAUSE
-        } else {
-            self.node.config.mempool_every.max(began.elapsed() * SHARE)
+        if looked == Looked::Here
+            && let Err(error) = self.node.fees.keep_fresh(&self.node.rpc).await
+        {
+            // Whoever needs it asks again.
+            tracing::debug!(%error, "the mempool's floor cannot be read");
+        }
+        let every = self.node.config.mempool_every;
+        let pause = match looked {
+            Looked::Here if !self.mempool.known => SHORT_PAUSE,
+            Looked::Here | Looked::Elsewhere => every.max(began.elapsed() * SHARE),
+            Looked::Failed => every.max((began.elapsed() * SHARE).min(LONGEST_PAUSE)),
         };
         self.mempool.next = Some(after(pause));
         Ok(())
     }
 
-    /// One look; `false` if the node's tip is not ours.
-    pub(super) async fn look_once(&mut self) -> Result<bool, Ended> {
+    /// One look. Fails only where the node does not even tell its tip.
+    pub(super) async fn look_once(&mut self) -> Result<Looked, Ended> {
         let epoch = self.node.next_epoch();
-        let listed = self.node.rpc.raw_mempool().await?;
+        let listed = self.node.rpc.raw_mempool().await;
         if self.node.rpc.best_block_hash().await? != self.ring()?.tip().hash {
-            return Ok(false);
+            return Ok(Looked::Elsewhere);
         }
+        let listed = match listed {
+            Ok(listed) => listed,
+            Err(error) => {
+                self.mempool.failed(&error);
+                return Ok(Looked::Failed);
+            }
+        };
         let waiting: HashSet<Txid> = listed.iter().copied().collect();
         self.node.index().settle(&waiting, epoch);
         self.node.wallet.settle(&waiting, epoch);
@@ -86,14 +139,43 @@ impl Follower {
         new.truncate(MAX_NEW);
         let mut fetched = Vec::with_capacity(new.len());
         for txids in new.chunks(MAX_TRANSACTIONS) {
-            fetched.extend(self.node.rpc.mempool_transactions(txids).await?);
+            match self.node.rpc.mempool_transactions(txids).await {
+                Ok(transactions) => fetched.extend(transactions),
+                Err(error) => {
+                    self.mempool.failed(&error);
+                    return Ok(Looked::Failed);
+                }
+            }
         }
         // Twice, since a spend may be listed before the funding it spends.
         for tx in fetched.iter().chain(&fetched) {
             self.node.pending(tx);
         }
-        self.mempool.seen.extend(new);
-        self.mempool.known = !rest;
-        Ok(true)
+        self.mempool.looked(&new, !rest);
+        Ok(Looked::Here)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bitcoin::hashes::Hash;
+
+    #[test]
+    fn a_mempool_is_caught_up_once_it_was_seen_whole_and_until_it_cannot_be_read() {
+        let [first, second] = [1, 2].map(|byte| Txid::from_byte_array([byte; 32]));
+        let state = |mempool: &Mempool| (mempool.is_known(), mempool.is_caught_up());
+        let mut mempool = Mempool::default();
+        assert_eq!(state(&mempool), (false, false));
+        mempool.looked(&[first], false);
+        assert_eq!(state(&mempool), (false, false), "there is more to fetch");
+        mempool.looked(&[second], true);
+        assert_eq!(state(&mempool), (true, true));
+        mempool.looked(&[], false);
+        assert_eq!(state(&mempool), (false, true), "a burst of new transactions");
+        mempool.failed(&RpcError::Unreachable { url: String::new(), reason: "too large".to_owned() });
+        assert_eq!(state(&mempool), (false, false));
+        mempool.looked(&[], true);
+        assert_eq!(state(&mempool), (true, true));
     }
 }

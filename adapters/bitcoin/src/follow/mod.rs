@@ -184,7 +184,9 @@ impl Follower {
         }
         let ring = self.ring()?;
         let newest = ring.tip();
-        let healthy = self.whole && self.node.is_young(u64::from(newest.time));
+        // Until all was told, whoever listens may count on a funding that is gone.
+        let all_told = self.mempool.is_caught_up() && !self.node.index().has_more_to_tell();
+        let healthy = self.whole && all_told && self.node.is_young(u64::from(newest.time));
         let tip = self.node.tip_at(newest.height, ring.median_time(), healthy);
         if self.told != Some(tip) {
             self.tell(ChainUpdate::Tip(tip)).await?;

@@ -8,8 +8,9 @@ use bitcoin::BlockHash;
 /// Blocks known before the first that is followed, for the median time and for small reorgs right at the start.
 const BEHIND: u64 = 100;
 const _: () = assert!(BEHIND < MAX_HEADERS);
-/// How much earlier than the margins say a leg's funding is looked for: a reorg moves the median time a little.
-const SLACK_SECONDS: u64 = 3_600;
+/// How much earlier than the margins say a leg's funding is looked for. T1 counts from the later of the median time past and the
+/// maker's clock, a maker may add two hours to it, and the median time of the block that funds is often older still.
+const SLACK_SECONDS: u64 = 24 * 3_600;
 
 impl Follower {
     pub(super) async fn start(&mut self) -> Result<(), Ended> {
@@ -56,8 +57,8 @@ impl Follower {
         Ok(known[agree].0)
     }
 
-    /// The newest block before any watched leg's contract: T1 is Bitcoin's median time at the contract and a fixed window, within
-    /// a tolerance, and the median time never falls.
+    /// The newest block before any watched leg's contract: T1 is the time of the contract and a fixed window, within a tolerance,
+    /// and the median time never falls.
     async fn legs_base(&mut self, best: u64) -> Result<u64, Ended> {
         let Some(earliest) = self.node.index().timelocks().min() else { return Ok(best) };
         let policy = self.node.config.policy;

@@ -138,6 +138,11 @@ impl Index {
         changes
     }
 
+    /// Whether what a leg lacks is still to be told.
+    pub fn has_more_to_tell(&self) -> bool {
+        self.touched.iter().filter_map(|swap| self.legs.get(swap)).any(Leg::has_more_to_tell)
+    }
+
     /// The spend of this output that waits in the mempool.
     pub fn pending_spend(&self, outpoint: &OutPoint) -> Option<PendingSpend> {
         self.legs.get(self.by_outpoint.get(outpoint)?)?.pending_spend(outpoint)

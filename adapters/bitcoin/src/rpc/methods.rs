@@ -106,10 +106,17 @@ impl Rpc {
         verdicts.pop().ok_or_else(|| RpcError::Malformed { method: METHOD, reason: "no verdict".to_owned() })
     }
 
-    /// What a transaction pays per 1000 virtual bytes to confirm within `blocks`; `None` when the node has not seen enough.
+    /// What a transaction pays per 1000 virtual bytes to confirm within `blocks`; `None` when the node has not seen enough, or
+    /// does not estimate at all (`-blocksonly`).
     pub async fn estimate_fee(&self, blocks: u16) -> Result<Option<Amount>, RpcError> {
-        let estimate: FeeEstimate = self.call("estimatesmartfee", rpc_params![blocks]).await?;
-        Ok(estimate.feerate)
+        match self.call::<FeeEstimate>("estimatesmartfee", rpc_params![blocks]).await {
+            Ok(estimate) => Ok(estimate.feerate),
+            Err(error @ RpcError::Node { .. }) if !error.is_unavailable() => {
+                tracing::debug!(%error, "bitcoind does not estimate fees");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// What the mempool takes.

@@ -47,7 +47,7 @@ impl Bitcoind {
             tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().init();
         });
         let mut bitcoind = Self { child: None, folder: TempDir::new().unwrap(), port: free_port(), p2p: free_port(), clock: AtomicU64::new(0) };
-        bitcoind.launch();
+        bitcoind.launch(&[]);
         bitcoind.ready().await;
         bitcoind
     }
@@ -73,7 +73,12 @@ impl Bitcoind {
 
     /// Begins again where it stopped, with a new cookie.
     pub async fn restart(&mut self) {
-        self.launch();
+        self.restart_with(&[]).await;
+    }
+
+    /// Begins again with more options.
+    pub async fn restart_with(&mut self, options: &[&str]) {
+        self.launch(options);
         self.ready().await;
     }
 
@@ -161,7 +166,7 @@ impl Bitcoind {
         client.request(method, params).await.map_err(|error| error.to_string())
     }
 
-    fn launch(&mut self) {
+    fn launch(&mut self, options: &[&str]) {
         let exe = executable();
         let child = Command::new(&exe)
             .arg("-regtest")
@@ -169,6 +174,7 @@ impl Bitcoind {
             .arg(format!("-rpcport={}", self.port))
             .arg(format!("-bind=127.0.0.1:{}", self.p2p))
             .args(["-server=1", "-dnsseed=0", "-fixedseeds=0", "-acceptnonstdtxn=0", "-dbcache=16", "-par=1", "-maxmempool=20"])
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
