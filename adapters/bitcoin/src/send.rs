@@ -107,16 +107,12 @@ impl Node {
         Keypair::from_seckey_slice(&Secp256k1::new(), &*secret).map_err(|error| refused(&error))
     }
 
-    /// A rate that replaces what waits in the mempool, if it is meant to pay more (BIP-125, rule 4).
+    /// A rate that replaces what waits in the mempool, be it the counterparty's (BIP-125, rule 4).
     fn replacing(&self, outpoint: &OutPoint, rate: FeeRate, increment: FeeRate) -> FeeRate {
         let waiting = self.index().pending_spend(outpoint).and_then(|spend| spend.rate);
-        match waiting {
-            Some(old) if rate > old => {
-                let step = FeeRate::from_sat_per_kwu(old.to_sat_per_kwu().saturating_add(increment.to_sat_per_kwu()).saturating_add(1));
-                rate.max(step)
-            }
-            Some(_) | None => rate,
-        }
+        waiting.map_or(rate, |old| {
+            rate.max(FeeRate::from_sat_per_kwu(old.to_sat_per_kwu().saturating_add(increment.to_sat_per_kwu()).saturating_add(1)))
+        })
     }
 }
 

@@ -90,7 +90,10 @@ pub(crate) fn sightings(told: Option<&LegStatus>, new: &Observed) -> Vec<Sightin
         out.push(Sighting::FundingLost);
     }
     if known_funding != Some(funding) {
-        out.push(Sighting::Funded(funding.clone()));
+        out.push(match told {
+            None => Sighting::Bound(funding.clone()),
+            Some(_) => Sighting::Funded(funding.clone()),
+        });
     }
     if told != Some(&new.status) {
         out.extend(spend);
@@ -185,10 +188,6 @@ mod tests {
         for new in statuses() {
             let sightings = sightings(None, &new);
             for remembered in statuses() {
-                // An engine that remembers another HTLC of the leg was told so by a chain that bound to it.
-                if remembered.status.funding().zip(new.status.funding()).is_some_and(|(a, b)| a.htlc != b.htlc) {
-                    continue;
-                }
                 let leg = sightings.iter().fold(remembered.status, |leg, sighting| leg.after(sighting).expect("funded first"));
                 assert_eq!(leg, new.status);
             }

@@ -207,7 +207,8 @@ impl Leg {
         news
     }
 
-    /// Whoever listens stays bound to an HTLC it saw in a block until that is lost; one it saw only waiting may be replaced.
+    /// Whoever listens stays bound to an HTLC it saw in a block until that is lost; one it saw only waiting may be replaced. While
+    /// all is still to be told, what it remembers from before is unknown, and it is told which HTLC the leg has.
     fn move_to(&mut self, funding: Option<Funding>, news: &mut Vec<Sighting>) {
         let told = self.told.funding.take();
         let another = told.as_ref().map(|told| &told.htlc) != funding.as_ref().map(|now| &now.htlc);
@@ -220,7 +221,10 @@ impl Leg {
                 if another && told.is_some_and(|told| !told.at.is_pending()) {
                     news.push(Sighting::FundingLost);
                 }
-                news.push(Sighting::Funded(now.clone()));
+                news.push(match self.tell {
+                    Tell::Everything => Sighting::Bound(now.clone()),
+                    Tell::News => Sighting::Funded(now.clone()),
+                });
             }
         }
         self.told.funding = funding;

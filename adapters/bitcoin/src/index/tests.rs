@@ -83,6 +83,7 @@ fn news(index: &mut Index) -> Vec<String> {
         assert_eq!(swap, SWAP);
         match sighting {
             Sighting::Funded(Funding { at, .. }) => format!("funded {}", place(at)),
+            Sighting::Bound(Funding { at, .. }) => format!("bound {}", place(at)),
             Sighting::Redeemed(spend, preimage) => {
                 assert_eq!(preimage.expose(), &PREIMAGE);
                 format!("redeemed {}", place(spend.at))
@@ -257,15 +258,23 @@ fn a_flood_of_outputs_is_bounded_and_does_not_hide_a_confirmed_one() {
 
 #[test]
 fn whoever_comes_back_is_told_of_what_is_gone() {
-    for (present, told) in [(false, vec!["funding lost"]), (true, vec!["funded 10", "spend lost"])] {
+    for (present, told) in [(false, vec!["funding lost"]), (true, vec!["bound 10", "spend lost"])] {
         let mut index = Index::default();
         index.track(SWAP, htlc(), Tell::Everything).unwrap();
         assert_eq!(index.changes(false), [], "not before the mempool is known");
+        assert!(index.has_more_to_tell());
         if present {
             index.connect(10, &block(&[&funding(1)]));
         }
         assert_eq!(news(&mut index), told);
+        assert!(!index.has_more_to_tell());
         assert_eq!(news(&mut index), Vec::<String>::new());
+        if present {
+            index.disconnect_above(9);
+            index.connect(10, &block(&[]));
+            index.connect(11, &block(&[&funding(1)]));
+            assert_eq!(news(&mut index), ["funded 11"], "it is bound already");
+        }
     }
 }
 

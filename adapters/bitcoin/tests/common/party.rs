@@ -155,6 +155,7 @@ pub fn short(_swap: &SwapId, sighting: &Sighting) -> String {
     };
     match sighting {
         Sighting::Funded(funding) => format!("funded {}", place(funding.at)),
+        Sighting::Bound(funding) => format!("bound {}", place(funding.at)),
         Sighting::Redeemed(spend, _) => format!("redeemed {}", place(spend.at)),
         Sighting::Refunded(spend) => format!("refunded {}", place(spend.at)),
         Sighting::FundingLost => "funding lost".to_owned(),

@@ -193,7 +193,7 @@ async fn a_leg_that_is_funded_twice_is_one_htlc_and_another_waits_its_turn() {
     alice.broadcast(&first).await.unwrap();
     send(&alice, &other.fund()).await;
     blocks(3).await;
-    let funded: Vec<_> = eyes.told.iter().filter(|told| matches!(told, Sighting::Funded(_))).collect();
+    let funded: Vec<_> = eyes.told.iter().filter(|told| matches!(told, Sighting::Funded(_) | Sighting::Bound(_))).collect();
     assert_eq!(funded.len(), 1);
 
     // A restart knows nothing of what was signed, and asks the chain.
@@ -216,7 +216,7 @@ async fn what_happened_while_nobody_watched_is_found_in_the_storage() {
     let mut eyes = Eyes::of(&late, &leg);
     eyes.until("a tip", |eyes| eyes.tip.is_some()).await;
     assert!(redeemed(&eyes), "told before the first tip: {:?}", eyes.told);
-    assert!(matches!(&eyes.told[..], [Sighting::Funded(_), Sighting::Redeemed(..)]), "{:?}", eyes.told);
+    assert!(matches!(&eyes.told[..], [Sighting::Bound(_), Sighting::Redeemed(..)]), "{:?}", eyes.told);
     assert_eq!(eyes.preimage, Some(leg.preimage.clone()));
     assert!(eyes.is_final());
     assert!(eyes.leg.funding().unwrap().by.0.contains('-'), "the extrinsic is looked up");
