@@ -3,7 +3,7 @@
 use crate::observe::{self, Observed, Turn};
 use crate::pallet::{Htlc, id_of};
 use crate::storage::{HtlcEvent, Logged};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 use subxt::utils::H256;
 use swap_contract::bytes::{Hashlock, Preimage, SwapId};
@@ -15,6 +15,8 @@ use tokio::sync::Notify;
 /// The pallet forgets an outcome 28 days after it. No outcome of a leg is older than its contract, which is made hours
 /// before its latest timelock: until this long after that, an HTLC that is not there is not on the chain.
 const ABSENCE_PROVES: Span = Span::hours(14 * 24);
+/// Fundings remembered, whoever's they are: one may come before its leg is added.
+const MAX_RECENT: usize = 4_096;
 
 /// What is known of a block when legs are compared with it.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +37,28 @@ struct Leg {
     places: BTreeMap<(H256, Turn), (u64, u32)>,
     /// What the engine was told last. Nothing yet of a leg that it may remember from before it watches.
     told: Option<LegStatus>,
-    /// Whether the whole storage must be searched for it: it was added late, or blocks were missed.
-    fresh: bool,
+    search: Search,
+}
+
+/// What must still be done to find a leg's HTLCs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Search {
+    /// Nothing: events tell of new ones.
+    Over,
+    /// The candidates are known, and must be read.
+    Candidates,
+    /// The whole storage must be searched: nothing is known of the past.
+    Storage,
+    /// The leg was added after the search and nothing was seen of it: it is new, and events suffice. It joins the next search.
+    Late,
+}
+
+/// A funding that was seen.
+struct Seen {
+    id: H256,
+    swap: SwapId,
+    block: u64,
+    extrinsic: u32,
 }
 
 #[derive(Default)]
@@ -44,6 +66,10 @@ struct Legs {
     by_swap: HashMap<SwapId, Leg>,
     by_htlc: HashMap<H256, SwapId>,
     watched: bool,
+    /// Whether the whole storage was searched and no block was missed since.
+    searched: bool,
+    /// The newest fundings, oldest first.
+    recent: VecDeque<Seen>,
 }
 
 /// The index. It never waits while it is locked.
@@ -63,9 +89,25 @@ impl Index {
     /// that was there before, the engine may remember anything.
     pub(crate) fn track(&self, terms: BetaTerms) {
         let mut legs = self.legs();
+        let swap = terms.swap;
+        if legs.by_swap.contains_key(&swap) {
+            return;
+        }
+        let places: BTreeMap<(H256, Turn), (u64, u32)> = legs
+            .recent
+            .iter()
+            .filter(|seen| seen.swap == swap)
+            .map(|seen| ((seen.id, Turn::Funding), (seen.block, seen.extrinsic)))
+            .collect();
+        let candidates: BTreeSet<H256> = places.keys().map(|(id, _)| *id).collect();
+        let search = match (legs.searched, candidates.is_empty()) {
+            (false, _) => Search::Storage,
+            (true, false) => Search::Candidates,
+            (true, true) => Search::Late,
+        };
+        legs.by_htlc.extend(candidates.iter().map(|id| (*id, swap)));
         let told = legs.watched.then_some(LegStatus::Unfunded);
-        let leg = |terms| Leg { terms, candidates: BTreeSet::new(), places: BTreeMap::new(), told, fresh: true };
-        legs.by_swap.entry(terms.swap).or_insert_with(|| leg(terms));
+        legs.by_swap.insert(swap, Leg { terms, candidates, places, told, search });
         self.added.notify_one();
     }
 
@@ -86,17 +128,34 @@ impl Index {
 
     /// Blocks were missed: every leg is searched for again.
     pub(crate) fn search_all(&self) {
-        self.legs().by_swap.values_mut().for_each(|leg| leg.fresh = true);
+        let mut legs = self.legs();
+        legs.searched = false;
+        legs.by_swap.values_mut().for_each(|leg| leg.search = Search::Storage);
+    }
+
+    /// Legs that were added after the last search are searched for too.
+    pub(crate) fn search_late(&self) {
+        self.legs().by_swap.values_mut().filter(|leg| leg.search == Search::Late).for_each(|leg| leg.search = Search::Storage);
+    }
+
+    /// The whole storage was searched: from here on a leg that is added is new.
+    pub(crate) fn searched(&self) {
+        self.legs().searched = true;
     }
 
     /// The node has caught up: legs that could not be told of are searched for again.
     pub(crate) fn search_untold(&self) {
-        self.legs().by_swap.values_mut().filter(|leg| leg.told.is_none()).for_each(|leg| leg.fresh = true);
+        self.legs().by_swap.values_mut().filter(|leg| leg.told.is_none()).for_each(|leg| leg.search = Search::Storage);
     }
 
     /// The legs to search for.
     pub(crate) fn fresh(&self) -> BTreeSet<SwapId> {
-        self.legs().by_swap.iter().filter(|(_, leg)| leg.fresh).map(|(swap, _)| *swap).collect()
+        self.legs().in_search(Search::Storage)
+    }
+
+    /// The legs whose candidates were seen before the leg was added.
+    pub(crate) fn recalled(&self) -> BTreeSet<SwapId> {
+        self.legs().in_search(Search::Candidates)
     }
 
     /// The legs that a reorg may change.
@@ -124,7 +183,10 @@ impl Index {
     pub(crate) fn note(&self, logged: Logged, block: u64) -> Option<SwapId> {
         let mut legs = self.legs();
         let (id, swap, turn) = match logged.event {
-            HtlcEvent::Funded { id, swap } => legs.add(id, swap).map(|swap| (id, swap, Turn::Funding))?,
+            HtlcEvent::Funded { id, swap } => {
+                legs.remember(Seen { id, swap, block, extrinsic: logged.extrinsic });
+                legs.add(id, swap).map(|swap| (id, swap, Turn::Funding))?
+            }
             HtlcEvent::Closed { id } => (id, *legs.by_htlc.get(&id)?, Turn::Closing),
         };
         legs.by_swap.get_mut(&swap)?.places.insert((id, turn), (block, logged.extrinsic));
@@ -149,7 +211,10 @@ impl Index {
         let mut out = Vec::new();
         for swap in swaps {
             let Some(leg) = legs.by_swap.get_mut(swap) else { continue };
-            leg.fresh = false;
+            leg.search = match leg.search {
+                Search::Over | Search::Candidates | Search::Storage => Search::Over,
+                Search::Late => Search::Late,
+            };
             if leg.is_closed(sight.final_height) {
                 continue;
             }
@@ -180,6 +245,17 @@ impl Index {
 }
 
 impl Legs {
+    fn in_search(&self, search: Search) -> BTreeSet<SwapId> {
+        self.by_swap.iter().filter(|(_, leg)| leg.search == search).map(|(swap, _)| *swap).collect()
+    }
+
+    fn remember(&mut self, seen: Seen) {
+        if self.recent.len() >= MAX_RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(seen);
+    }
+
     fn add(&mut self, id: H256, swap: SwapId) -> Option<SwapId> {
         self.by_swap.get_mut(&swap)?.candidates.insert(id);
         self.by_htlc.insert(id, swap);

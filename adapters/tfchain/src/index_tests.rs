@@ -65,6 +65,57 @@ fn a_leg_that_is_added_while_watched_is_new_and_nothing_is_told_of_its_absence()
     assert_eq!(see(&index, &[], sight(0)), [Sighting::FundingLost], "somebody else watches");
 }
 
+/// What the watch does once it has searched the whole storage.
+fn searched() -> Index {
+    let index = Index::default();
+    index.begin_watch();
+    index.search_all();
+    index.searched();
+    index
+}
+
+#[test]
+fn a_leg_that_is_added_after_its_funding_was_seen_is_read_and_not_searched_for() {
+    let index = searched();
+    let (logged, block) = funded(10, 2);
+    assert_eq!(index.note(logged, block), None);
+    index.track(terms());
+    assert!(index.fresh().is_empty());
+    assert_eq!(index.recalled(), BTreeSet::from([SWAP]));
+    assert_eq!(index.candidates(&index.recalled()), BTreeSet::from([ID]));
+    let [Sighting::Funded(funding)] = &see(&index, &[(ID, htlc(10, Status::Funded))], sight(0))[..] else { panic!("not funded") };
+    assert_eq!(funding.by, TxRef("10-2".into()));
+    assert!(index.recalled().is_empty());
+}
+
+#[test]
+fn a_leg_that_is_added_after_the_search_joins_the_next_one_and_causes_none() {
+    let index = searched();
+    index.track(terms());
+    assert!(index.fresh().is_empty() && index.recalled().is_empty());
+    let (logged, block) = funded(10, 2);
+    assert_eq!(index.note(logged, block), Some(SWAP));
+    assert_eq!(see(&index, &[(ID, htlc(10, Status::Funded))], sight(0)).len(), 1, "events suffice");
+    index.search_late();
+    assert_eq!(index.fresh(), BTreeSet::from([SWAP]));
+    assert_eq!(see(&index, &[(ID, htlc(10, Status::Funded))], sight(0)), []);
+    assert!(index.fresh().is_empty());
+    index.search_all();
+    index.untrack(&SWAP);
+    index.track(terms());
+    assert_eq!(index.fresh(), BTreeSet::from([SWAP]), "blocks were missed");
+}
+
+#[test]
+fn the_fundings_that_are_remembered_are_bounded() {
+    let index = searched();
+    for block in 0..5_000 {
+        let (logged, block) = funded(block, 0);
+        index.note(logged, block);
+    }
+    assert_eq!(index.legs().recent.len(), MAX_RECENT);
+}
+
 fn see(index: &Index, found: &[(H256, Htlc)], sight: Sight) -> Vec<Sighting> {
     let found = found.iter().cloned().collect();
     index.observe(&BTreeSet::from([SWAP]), &found, sight).into_iter().map(|(_, sighting)| sighting).collect()

@@ -43,6 +43,8 @@ pub(crate) struct Watcher {
     final_height: u64,
     /// A finalised block that is not on the followed chain yet.
     pending: Option<Block>,
+    /// When the whole storage was searched.
+    searched_at: Option<Instant>,
 }
 
 /// Why following ended.
@@ -92,6 +94,7 @@ impl Watcher {
             best: None,
             final_height: 0,
             pending: None,
+            searched_at: None,
         }
     }
 

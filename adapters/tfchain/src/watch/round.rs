@@ -11,9 +11,14 @@ use crate::index::Sight;
 use crate::pallet::Htlc;
 use crate::storage::View;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 use subxt::utils::H256;
 use swap_contract::bytes::SwapId;
 use swap_contract::port::ChainUpdate;
+
+/// How often at most legs that were added after a search are a reason for another. They are new, and events tell of them: only
+/// one whose HTLC is older than this connection waits for it.
+const SEARCH_LATE: Duration = Duration::from_secs(3_600);
 
 /// Why the legs could not be read.
 enum Reading {
@@ -40,7 +45,8 @@ impl From<Stop> for Reading {
 impl Watcher {
     /// Takes in a best block and tells how the legs changed.
     pub(super) async fn advance(&mut self, session: &Session, new: Block) -> Result<(), Stop> {
-        if new.number < self.final_height || (self.heads.is_newest(&new) && self.index.fresh().is_empty()) {
+        let nothing_to_find = self.index.fresh().is_empty() && self.index.recalled().is_empty();
+        if new.number < self.final_height || (self.heads.is_newest(&new) && nothing_to_find) {
             // A node that lags behind what was final already is waited for.
             return Ok(());
         }
@@ -71,7 +77,7 @@ impl Watcher {
         Ok(())
     }
 
-    async fn legs(&self, session: &Session, path: &Path, view: &View<'_>, sight: Sight) -> Result<(), Reading> {
+    async fn legs(&mut self, session: &Session, path: &Path, view: &View<'_>, sight: Sight) -> Result<(), Reading> {
         let mut touched = BTreeSet::new();
         if path.forked {
             touched.extend(self.index.open(self.final_height));
@@ -86,12 +92,18 @@ impl Watcher {
                 }
             }
         }
+        touched.extend(self.index.recalled());
+        if !self.index.fresh().is_empty() || self.searched_at.is_some_and(|at| at.elapsed() > SEARCH_LATE) {
+            self.index.search_late();
+        }
         let fresh = self.index.fresh();
         if !fresh.is_empty() {
             let found = view.scan(|htlc| self.index.wants(htlc)).await?;
             for (id, htlc) in &found {
                 self.index.found(*id, htlc);
             }
+            self.index.searched();
+            self.searched_at = Some(Instant::now());
             let heights = found.values().flat_map(|htlc| [Some(htlc.funded_at), htlc.closed_at()]).flatten();
             self.locate(session, heights.collect()).await;
             touched.extend(fresh);
