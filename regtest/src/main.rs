@@ -12,6 +12,7 @@ mod interrupt;
 mod localnet;
 mod lock;
 mod logs;
+mod npm;
 mod progress;
 mod rpc;
 mod setup;
@@ -123,7 +124,11 @@ enum Command {
     /// Everything that must pass: the demo, an independent client, and all tests. Ends with the test runner's summary.
     Test,
     /// The table of benchmarks: ratios of two things measured in one run.
-    Bench,
+    Bench {
+        /// The last line of standard output is one JSON object; the table and progress go to standard error.
+        #[arg(long)]
+        json: bool,
+    },
     /// Kill an engine (SIGKILL), in the middle of whatever it does.
     Kill {
         /// alice or bob.
@@ -240,7 +245,7 @@ fn run(command: Command) -> Result<()> {
         Command::Logs { who, name, follow } => logs::show(&Home::new(&cache, &name.name)?, who.as_deref(), follow),
         Command::Demo { json } => demo::run(&cache, &checkout()?, if json { demo::Output::Json } else { demo::Output::Tables }),
         Command::Test => test::run(&cache, &checkout()?),
-        Command::Bench => bench::run(),
+        Command::Bench { json } => bench::run(&cache, &checkout()?, if json { demo::Output::Json } else { demo::Output::Tables }),
         Command::Kill { who, name } => supervisor::kill(&Home::new(&cache, &name.name)?, &who),
         Command::Start { who, name } => supervisor::start(&Home::new(&cache, &name.name)?, &who),
         Command::Env { name } => print_environment(&cache, &Home::new(&cache, &name.name)?),

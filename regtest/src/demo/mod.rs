@@ -18,8 +18,8 @@ use crate::progress::{clock, say};
 use crate::setup::{self, Parts, Tools};
 use ledger::Ledger;
 use report::Report;
-use scene::Scene;
-use stage::Stage;
+pub use scene::Scene;
+pub use stage::Stage;
 
 /// Bitcoin blocks come fast, so that depths are reached while somebody looks on.
 const BLOCK_SECONDS: u64 = 1;

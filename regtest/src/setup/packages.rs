@@ -19,8 +19,10 @@ pub const FOR_NODE: &[&str] = &["g++", "make", "protobuf-compiler", "clang", "li
 /// To compile the runtime to wasm where rustup's own wasm target is absent.
 pub const FOR_RUNTIME: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "lld-19"];
 
-/// To run the checks with `@polkadot/api`, where no other Node.js is installed.
-pub const FOR_WALLET_CHECKS: &[&str] = &["nodejs", "npm"];
+/// To run what comes from npm, where no other Node.js is installed.
+pub const FOR_NPM: &[&str] = &["nodejs", "npm"];
+/// To count what an engine asks of the disk.
+pub const FOR_COUNTING_SYNCS: &[&str] = &["strace"];
 
 /// Packages are missing and this user may not install them. Its text is the command to run.
 #[derive(Debug)]

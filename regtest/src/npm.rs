@@ -1,0 +1,47 @@
+//! Scripts of the checkout with what they need from npm, in the cache: exactly the versions of their lock file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::cache::{Cache, Fingerprint, publish};
+use crate::command::{find_in_path, output, run_logged};
+use crate::setup::{Timed, packages};
+
+/// Installs the folder `source` as `name`, unless it is installed already, and returns where.
+pub fn install(cache: &Cache, source: &Path, name: &str) -> Result<PathBuf> {
+    if find_in_path("npm").is_none() {
+        packages::ensure(cache, packages::FOR_NPM)?;
+    }
+    let mut version = Command::new("node");
+    version.arg("--version");
+    let fingerprint = Fingerprint::default().text(&output(version)?).tree(source)?.finish();
+    let installed = cache.artifact(name, &fingerprint);
+    if installed.is_dir() {
+        return Ok(installed);
+    }
+    let staging = cache.build(name);
+    if staging.exists() {
+        fs::remove_dir_all(&staging)?;
+    }
+    let log = cache.log("npm")?;
+    Timed::start(cache, "npm", format!("{name}: packages from npm"), Duration::from_secs(30)).run(|step| {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(source)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                files.push((entry.path(), entry.file_name().to_string_lossy().into_owned()));
+            }
+        }
+        let files: Vec<(PathBuf, &str)> = files.iter().map(|(path, name)| (path.clone(), name.as_str())).collect();
+        publish(&staging, &files)?;
+        let mut npm = Command::new("npm");
+        npm.current_dir(&staging).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+        run_logged(npm, &log, true, step)?;
+        fs::rename(&staging, &installed).with_context(|| format!("cannot place {}", installed.display()))
+    })?;
+    Ok(installed)
+}
