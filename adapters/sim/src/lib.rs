@@ -8,10 +8,14 @@
 #![warn(missing_docs)]
 
 mod chain;
+mod config;
 mod ledger;
 mod port;
+mod state;
 mod tx;
 mod view;
+mod wallet;
 
-pub use chain::{Config, Displaced, NotPossible, Owner, SimChain};
+pub use chain::{Displaced, NotPossible, SimChain};
+pub use config::{Config, Owner};
 pub use port::SimPort;

@@ -1,30 +1,26 @@
 //! One owner's node and wallet, as the engine sees them.
 
-use crate::chain::{Owner, SimChain, State};
+use crate::chain::SimChain;
+use crate::config::Owner;
 use crate::ledger::{Close, Reject};
-use crate::tx::{Body, Htlc, Lock, Tx};
+use crate::state::State;
+use crate::tx::{Body, Tx};
 use crate::view::{Tracked, Watcher};
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::channel::mpsc;
 use futures::stream::BoxStream;
-use secp256k1::{Secp256k1, SecretKey};
 use std::collections::BTreeMap;
-use swap_contract::bytes::{PublicKey, Salt, SwapId};
+use swap_contract::bytes::SwapId;
 use swap_contract::leg::{HtlcRef, Side, TxRef};
-use swap_contract::port::{
-    Balance, Chain, ChainError, ChainUpdate, FeeRate, HtlcOp, LegTerms, OpKind, Quote, QuoteFor, SignedTx, Wallet,
-};
-use swap_contract::time::{ChainTime, Height, Tip};
-
-/// Virtual bytes of a funding, a redeem and a refund on alpha; about those of the real ones.
-const SIZES: [u64; 3] = [200, 140, 130];
+use swap_contract::port::{Chain, ChainError, ChainUpdate, HtlcOp, LegTerms, OpKind, QuoteFor, SignedTx};
+use swap_contract::time::{Height, Tip};
 
 /// An owner's handle on the chain.
 pub struct SimPort {
     chain: SimChain,
-    owner: Owner,
-    side: Side,
+    pub(crate) owner: Owner,
+    pub(crate) side: Side,
     id: u64,
 }
 
@@ -32,12 +28,7 @@ impl SimPort {
     pub(crate) fn new(chain: SimChain, owner: Owner) -> Self {
         let (side, id) = chain.change(|state| {
             state.counter += 1;
-            let watcher = Watcher {
-                owner: owner.name.clone(),
-                tracked: BTreeMap::new(),
-                stream: None,
-                told: None,
-            };
+            let watcher = Watcher { owner: owner.name.clone(), tracked: BTreeMap::new(), stream: None, told: None };
             state.watchers.insert(state.counter, watcher);
             (state.config.side, state.counter)
         });
@@ -49,7 +40,7 @@ impl SimPort {
         &self.owner
     }
 
-    fn online<T>(&self, ask: impl FnOnce(&mut State) -> Result<T, ChainError>) -> Result<T, ChainError> {
+    pub(crate) fn online<T>(&self, ask: impl FnOnce(&mut State) -> Result<T, ChainError>) -> Result<T, ChainError> {
         self.chain.change(|state| {
             if state.is_offline(&self.owner.name) {
                 return Err(ChainError::Unavailable { side: self.side, reason: "the node is cut off".into() });
@@ -58,132 +49,15 @@ impl SimPort {
         })
     }
 
-    fn refused(&self, reason: &str) -> ChainError {
-        ChainError::Refused { side: self.side, reason: reason.into() }
-    }
-
-    /// Whether the owner has the secret half of an alpha key.
-    fn holds(&self, key: &PublicKey, salt: &Salt) -> Result<(), ChainError> {
-        let secret = SecretKey::from_slice(self.owner.keys.alpha_secret(salt).as_slice());
-        match secret {
-            Ok(secret) if secret.public_key(&Secp256k1::signing_only()).serialize() == key.0 => Ok(()),
-            Ok(_) | Err(_) => Err(self.refused("the wallet has no key for this leaf")),
-        }
-    }
-
-    fn body(&self, state: &State, op: &HtlcOp, fee: u64, reserved: &[String]) -> Result<Body, ChainError> {
-        let to = self.owner.purse(self.side);
-        match (&op.kind, &op.terms) {
-            (OpKind::Fund { refund_after }, terms) => self.fund(state, terms, *refund_after, fee, reserved),
-            (OpKind::Redeem(redeem), LegTerms::Alpha(terms)) => {
-                self.holds(&terms.redeem_key, &op.salt)?;
-                Ok(Body::Redeem { htlc: redeem.htlc().clone(), preimage: redeem.preimage().clone(), to })
-            }
-            (OpKind::Refund { htlc }, LegTerms::Alpha(terms)) => {
-                self.holds(&terms.refund_key, &op.salt)?;
-                Ok(Body::Refund { htlc: htlc.clone(), to })
-            }
-            // Anybody may close it; the money goes where the terms say.
-            (OpKind::Redeem(redeem), LegTerms::Beta(terms)) => {
-                let to = terms.recipient.to_string();
-                Ok(Body::Redeem { htlc: redeem.htlc().clone(), preimage: redeem.preimage().clone(), to })
-            }
-            (OpKind::Refund { htlc }, LegTerms::Beta(terms)) => {
-                Ok(Body::Refund { htlc: htlc.clone(), to: terms.sender.to_string() })
-            }
-        }
-    }
-
-    fn fund(
-        &self,
-        state: &State,
-        terms: &LegTerms,
-        refund_after: ChainTime,
-        fee: u64,
-        reserved: &[String],
-    ) -> Result<Body, ChainError> {
-        let from = self.owner.purse(self.side);
-        let amount = match terms {
-            LegTerms::Alpha(terms) => terms.amount.0,
-            LegTerms::Beta(terms) if terms.sender == self.owner.account => terms.amount.0,
-            LegTerms::Beta(_) => return Err(self.refused("the sender is another account")),
-        };
-        let needed = amount.saturating_add(fee);
-        let available = self.free(state, reserved);
-        let (mut coins, mut sum) = (Vec::new(), 0u64);
-        for (name, amount) in self.spendable(state, reserved) {
-            if sum >= needed {
-                break;
-            }
-            sum += amount;
-            coins.push(name);
-        }
-        let enough = match self.side {
-            Side::Alpha => sum >= needed,
-            Side::Beta => available >= needed,
-        };
-        if !enough {
-            return Err(ChainError::InsufficientFunds { side: self.side, available, needed });
-        }
-        let change = if self.side == Side::Alpha { sum - needed } else { 0 };
-        Ok(Body::Fund { from, coins, htlc: Htlc { lock: Lock::of(terms), amount, refund_after }, change })
-    }
-
-    /// Coins in blocks that nothing spends and nobody reserved, the largest first.
-    fn spendable(&self, state: &State, reserved: &[String]) -> Vec<(String, u64)> {
-        let used: Vec<&str> = state.mempool.iter().flat_map(Tx::uses).collect();
-        let purse = self.owner.purse(self.side);
-        let free = |name: &str| !used.contains(&name) && !reserved.iter().any(|other| other == name);
-        let mut coins: Vec<(String, u64)> = state
-            .ledger
-            .coins
-            .iter()
-            .filter(|(name, coin)| coin.owner == purse && free(name))
-            .map(|(name, coin)| (name.clone(), coin.amount))
-            .collect();
-        coins.sort_by_key(|(name, amount)| (std::cmp::Reverse(*amount), name.clone()));
-        coins
-    }
-
-    fn free(&self, state: &State, reserved: &[String]) -> u64 {
-        match self.side {
-            Side::Alpha => self.spendable(state, reserved).into_iter().map(|(_, amount)| amount).sum(),
-            Side::Beta => {
-                let purse = self.owner.purse(Side::Beta);
-                let leaving = state.mempool.iter().map(|tx| match &tx.body {
-                    Body::Fund { from, htlc, .. } if *from == purse => htlc.amount + tx.fee,
-                    Body::Mint { .. } | Body::Pay { .. } | Body::Fund { .. } | Body::Redeem { .. } | Body::Refund { .. } => 0,
-                });
-                state.ledger.balance(&purse).saturating_sub(leaving.sum())
-            }
-        }
-    }
-
-    fn fee(&self, state: &State, what: QuoteFor, rate: FeeRate) -> (u64, u64) {
-        match (self.side, what) {
-            (Side::Alpha, _) => {
-                let size = match what {
-                    QuoteFor::Fund => SIZES[0],
-                    QuoteFor::Redeem => SIZES[1],
-                    QuoteFor::Refund => SIZES[2],
-                };
-                ((size * 4 * rate.0).div_ceil(1000), size)
-            }
-            (Side::Beta, QuoteFor::Fund) => (state.config.fee, 300),
-            // Unsigned: nobody pays.
-            (Side::Beta, QuoteFor::Redeem | QuoteFor::Refund) => (0, 150),
-        }
-    }
-
     /// Whether the chain shows already what a transaction is for.
     fn is_done(&self, state: &State, tx: &Tx) -> bool {
         let id = tx.id();
         let closed = |htlc: &HtlcRef| state.ledger.htlcs.get(htlc).and_then(|entry| entry.closed.as_ref()).map(|(how, ..)| how);
         let waits = |same: &dyn Fn(&Body) -> bool| state.mempool.iter().any(|other| same(&other.body));
         let shown = match &tx.body {
-            Body::Fund { .. } => tx.makes().is_some_and(|(name, _)| {
-                state.ledger.htlcs.contains_key(&name) || state.unconfirmed().contains_key(&name)
-            }),
+            Body::Fund { .. } => {
+                tx.makes().is_some_and(|(name, _)| state.ledger.htlcs.contains_key(&name) || state.unconfirmed().contains_key(&name))
+            }
             Body::Redeem { htlc, .. } => {
                 matches!(closed(htlc), Some(Close::Redeemed(_)))
                     || self.side == Side::Beta && waits(&|body| matches!(body, Body::Redeem { htlc: other, .. } if other == htlc))
@@ -279,47 +153,5 @@ impl Chain for SimPort {
 
     async fn tip(&self) -> Result<Tip, ChainError> {
         self.online(|state| Ok(state.tip(!state.is_unfit(&self.owner.name))))
-    }
-}
-
-#[async_trait]
-impl Wallet for SimPort {
-    async fn quote(&self, what: QuoteFor, _amount: u64) -> Result<Quote, ChainError> {
-        self.online(|state| {
-            let (fee, size) = self.fee(state, what, FeeRate(state.config.fee));
-            Ok(Quote { fee, size })
-        })
-    }
-
-    async fn fee_rate(&self, _blocks: u16) -> Result<FeeRate, ChainError> {
-        self.online(|state| {
-            Ok(match self.side {
-                Side::Alpha => FeeRate(state.config.fee),
-                Side::Beta => FeeRate(0),
-            })
-        })
-    }
-
-    async fn balance(&self, reserved: &[String]) -> Result<Balance, ChainError> {
-        self.online(|state| {
-            let purse = self.owner.purse(self.side);
-            let pending = state.mempool.iter().map(|tx| match &tx.body {
-                Body::Mint { to, amount } if *to == purse => *amount,
-                Body::Pay { from, to, amount, change, .. } => {
-                    let part = |yes: bool, amount: u64| if yes { amount } else { 0 };
-                    part(*to == purse, *amount) + part(*from == purse, *change)
-                }
-                Body::Fund { from, change, .. } if *from == purse => *change,
-                Body::Redeem { htlc, to, .. } | Body::Refund { htlc, to } if *to == purse => {
-                    state.ledger.htlcs.get(htlc).map_or(0, |entry| entry.htlc.amount - tx.fee)
-                }
-                Body::Mint { .. } | Body::Fund { .. } | Body::Redeem { .. } | Body::Refund { .. } => 0,
-            });
-            Ok(Balance { confirmed: self.free(state, reserved), pending: pending.sum() })
-        })
-    }
-
-    async fn address(&self) -> Result<String, ChainError> {
-        self.online(|_| Ok(self.owner.purse(self.side)))
     }
 }

@@ -20,9 +20,7 @@ pub(crate) enum Lock {
 impl Lock {
     pub(crate) fn of(terms: &LegTerms) -> Self {
         match terms {
-            LegTerms::Alpha(terms) => {
-                Lock::Alpha { hashlock: terms.hashlock, redeem_key: terms.redeem_key, refund_key: terms.refund_key }
-            }
+            LegTerms::Alpha(terms) => Lock::Alpha { hashlock: terms.hashlock, redeem_key: terms.redeem_key, refund_key: terms.refund_key },
             LegTerms::Beta(terms) => {
                 Lock::Beta { swap: terms.swap, hashlock: terms.hashlock, sender: terms.sender, recipient: terms.recipient }
             }

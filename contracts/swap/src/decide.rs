@@ -57,10 +57,9 @@ impl Swap {
     /// the preimage has left before; the participant's only when a chain has shown the preimage.
     pub fn reveal_permit(&self, step: Step, clocks: &Clocks) -> Option<RevealPermit> {
         match step {
-            Step::RedeemBeta | Step::RedeemAlpha => self
-                .wants(clocks)
-                .filter(|action| action.step == step)
-                .map(|_| RevealPermit { hashlock: self.contract.hashlock() }),
+            Step::RedeemBeta | Step::RedeemAlpha => {
+                self.wants(clocks).filter(|action| action.step == step).map(|_| RevealPermit { hashlock: self.contract.hashlock() })
+            }
             Step::FundAlpha | Step::FundBeta | Step::RefundAlpha | Step::RefundBeta => None,
         }
     }
@@ -69,7 +68,10 @@ impl Swap {
         match (&self.alpha, &self.beta) {
             // The preimage has left already: nothing is more urgent than taking beta.
             (_, LegStatus::Funded(beta)) if self.may_finish_reveal(beta, clocks) => act(Step::RedeemBeta),
-            (_, LegStatus::Redeemed(beta, spend)) if spend.at.is_pending() && self.may_finish_reveal(beta, clocks) => {
+            // What waits for a block, the redeem or after a reorg over T2 a refund, has not happened.
+            (_, LegStatus::Redeemed(beta, spend) | LegStatus::Refunded(beta, spend))
+                if spend.at.is_pending() && self.may_finish_reveal(beta, clocks) =>
+            {
                 act(Step::RedeemBeta)
             }
             // The counterparty may count on alpha for as long as it could still be in time.
@@ -94,9 +96,7 @@ impl Swap {
             (_, LegStatus::Refunded(_, spend)) if !spend.at.is_pending() => None,
             // The preimage is public: take alpha at first sight of it, even before beta's redeem is in a block.
             (LegStatus::Funded(_), _) if self.may_take_alpha(clocks) => act(Step::RedeemAlpha),
-            (LegStatus::Redeemed(_, spend) | LegStatus::Refunded(_, spend), _)
-                if spend.at.is_pending() && self.may_take_alpha(clocks) =>
-            {
+            (LegStatus::Redeemed(_, spend) | LegStatus::Refunded(_, spend), _) if spend.at.is_pending() && self.may_take_alpha(clocks) => {
                 act(Step::RedeemAlpha)
             }
             (_, LegStatus::Funded(beta)) if self.may_take_beta_back(beta, clocks) => act(Step::RefundBeta),
@@ -122,8 +122,7 @@ impl Swap {
     /// Beta is funded, and funded again after a transaction was dropped, always as the same HTLC: its timelock is part of its id.
     fn wants_beta_funded(&self, alpha: &Funding, clocks: &Clocks) -> Option<Action> {
         let refund_after = self.beta_timelock().unwrap_or(clocks.beta.time.plus(self.policy().beta_window));
-        self.may_fund_beta(alpha, refund_after, clocks)
-            .then_some(Action { step: Step::FundBeta, refund_after: Some(refund_after) })
+        self.may_fund_beta(alpha, refund_after, clocks).then_some(Action { step: Step::FundBeta, refund_after: Some(refund_after) })
     }
 
     /// Whether beta may be funded with this timelock, over a deep alpha and on fit chains. Each attempt may be the one that

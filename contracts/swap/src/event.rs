@@ -47,8 +47,7 @@ pub enum Step {
 
 impl Step {
     /// All of them.
-    pub const ALL: [Step; 6] =
-        [Step::FundAlpha, Step::FundBeta, Step::RedeemBeta, Step::RedeemAlpha, Step::RefundAlpha, Step::RefundBeta];
+    pub const ALL: [Step; 6] = [Step::FundAlpha, Step::FundBeta, Step::RedeemBeta, Step::RedeemAlpha, Step::RefundAlpha, Step::RefundBeta];
 
     /// The chain it happens on.
     pub fn side(self) -> Side {

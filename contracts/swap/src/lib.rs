@@ -15,6 +15,6 @@ pub mod outcome;
 pub mod policy;
 pub mod port;
 pub mod swap;
-pub mod time;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod time;

@@ -119,6 +119,9 @@ impl Swap {
         let reveal = match &self.beta {
             LegStatus::Funded(beta) if revealed => on(Side::Beta, beta.refund_after),
             LegStatus::Funded(beta) => on(Side::Beta, beta.refund_after.minus(policy.reveal_cutoff)),
+            LegStatus::Redeemed(beta, spend) | LegStatus::Refunded(beta, spend) if spend.at.is_pending() => {
+                on(Side::Beta, beta.refund_after)
+            }
             LegStatus::Unfunded | LegStatus::Redeemed(..) | LegStatus::Refunded(..) => None,
         };
         let unfunded = self.alpha == LegStatus::Unfunded;

@@ -11,7 +11,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(transparent)]
-pub struct ChainTime(#[serde(with = "decimal")] #[schemars(with = "String")] pub u64);
+pub struct ChainTime(
+    #[serde(with = "decimal")]
+    #[schemars(with = "String")]
+    pub u64,
+);
 
 impl ChainTime {
     /// From whole seconds, as Bitcoin counts.
@@ -63,7 +67,11 @@ impl std::fmt::Display for ChainTime {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(transparent)]
-pub struct Span(#[serde(with = "decimal")] #[schemars(with = "String")] pub u64);
+pub struct Span(
+    #[serde(with = "decimal")]
+    #[schemars(with = "String")]
+    pub u64,
+);
 
 impl Span {
     /// Whole seconds.
@@ -84,7 +92,11 @@ impl Span {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(transparent)]
-pub struct UnixTime(#[serde(with = "decimal")] #[schemars(with = "String")] pub u64);
+pub struct UnixTime(
+    #[serde(with = "decimal")]
+    #[schemars(with = "String")]
+    pub u64,
+);
 
 impl UnixTime {
     /// Later by a span, in whole seconds rounded down.

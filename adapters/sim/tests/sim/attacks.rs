@@ -1,6 +1,6 @@
 //! One honest engine against a counterparty that does as it likes.
 
-use crate::engine::{Standing, World, standing};
+use crate::world::{Standing, World, standing};
 use chain_sim::{Displaced, SimPort};
 use futures::executor::block_on;
 use swap_contract::document::Role;

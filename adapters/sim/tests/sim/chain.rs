@@ -237,7 +237,7 @@ fn what_is_swallowed_or_evicted_is_nowhere_and_can_be_sent_again() {
     block_on(funder.broadcast(&tx)).unwrap();
     assert_eq!(bench.chain.waiting(), []);
     block_on(funder.broadcast(&tx)).unwrap();
-    assert_eq!(bench.chain.waiting(), [tx.id.clone()]);
+    assert_eq!(bench.chain.waiting(), std::slice::from_ref(&tx.id));
     bench.chain.evict(&tx.id);
     assert_eq!(places(&heard(&mut stream)), ["funded waits", "funding lost"]);
     block_on(funder.broadcast(&tx)).unwrap();

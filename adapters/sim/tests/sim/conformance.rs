@@ -50,9 +50,7 @@ impl ChainHarness for Harness {
         let (funder, redeemer) = (person(Party::Funder), person(Party::Redeemer));
         let refund_after = ChainTime::from_secs(self.chain.tip().time.plus(window).secs());
         let (terms, initiator) = match self.side {
-            Side::Alpha => {
-                (LegTerms::Alpha(alpha_terms(&funder, &redeemer, number, Sats(AMOUNT), refund_after)), &funder)
-            }
+            Side::Alpha => (LegTerms::Alpha(alpha_terms(&funder, &redeemer, number, Sats(AMOUNT), refund_after)), &funder),
             Side::Beta => {
                 let (from, to) = (funder.account(), redeemer.account());
                 (LegTerms::Beta(beta_terms(&redeemer, from, to, number, Units(AMOUNT), refund_after)), &redeemer)

@@ -1,7 +1,7 @@
 //! Swaps under any mixture of faults that the margins are made for: an engine that runs never loses, nobody gets both, and
 //! every swap ends.
 
-use crate::engine::{Standing, World, standing};
+use crate::world::{Standing, World, standing};
 use chain_sim::{Displaced, NotPossible};
 use proptest::prelude::*;
 use swap_contract::document::Role;
@@ -131,7 +131,11 @@ fn play(seed: u64, faults: &[(u16, Fault)], dies: Option<(Role, u16)>) -> World 
             world.engine_mut(role).kill();
         }
         let slow = lasting.0.iter().any(|(_, fault)| matches!(fault, Fault::SlowAlpha(_)));
-        if slow { world.ten_minutes_without_alpha() } else { world.ten_minutes() }
+        if slow {
+            world.ten_minutes_without_alpha()
+        } else {
+            world.ten_minutes()
+        }
         if world.initiator.has_ended() && world.participant.has_ended() && lasting.0.is_empty() && round > 240 {
             break;
         }

@@ -7,3 +7,4 @@ mod conformance;
 mod engine;
 mod faults;
 mod swaps;
+mod world;

@@ -1,6 +1,6 @@
 //! Whole swaps between two engines: the ways they end.
 
-use crate::engine::{Standing, World, standing};
+use crate::world::{Standing, World, standing};
 use chain_sim::Displaced;
 use swap_contract::document::Role;
 use swap_contract::leg::{LegStatus, Side};
@@ -76,9 +76,10 @@ fn a_swap_survives_a_reorg_of_alphas_funding_and_of_its_redeem() {
         world.until_alpha_is_funded();
         world.ten_minutes();
         world.alpha.reorg(2, displaced).unwrap();
-        world.go_on(6, |world| {
-            matches!(world.swap(Role::Participant).leg(Side::Alpha), LegStatus::Redeemed(_, spend) if !spend.at.is_pending())
-        });
+        world.go_on(
+            6,
+            |world| matches!(world.swap(Role::Participant).leg(Side::Alpha), LegStatus::Redeemed(_, spend) if !spend.at.is_pending()),
+        );
         world.alpha.reorg(2, displaced).unwrap();
         world.settle();
         assert_eq!(world.outcomes(), (Some(Outcome::Completed), Some(Outcome::Completed)), "{}", world.tell("settled"));

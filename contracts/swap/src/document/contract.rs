@@ -104,12 +104,7 @@ impl Contract {
             maker_gives: offer.gives,
             hashlock: order.hashlock.unwrap_or(maker_hashlock),
             alpha: Alpha { amount, redeem_key, refund_key, refund_after },
-            beta: Beta {
-                amount: order.amount,
-                sender,
-                recipient,
-                latest_refund_after: latest_beta_timelock(refund_after, rules.policy),
-            },
+            beta: Beta { amount: order.amount, sender, recipient, latest_refund_after: latest_beta_timelock(refund_after, rules.policy) },
             policy: rules.policy.name.to_owned(),
             maker_salt,
             taker_salt: order.salt,
@@ -129,7 +124,10 @@ impl Contract {
         let mut expected = Contract::draw_up(offer, order, maker_key, self.hashlock, self.maker_salt, alpha_now, rules)?;
         let tolerance = rules.policy.alpha_redeem_margin;
         let t1 = self.alpha.refund_after;
-        if t1 < expected.alpha.refund_after.minus(tolerance) || t1 > expected.alpha.refund_after.plus(tolerance) || t1.0 % 1000 != 0 {
+        if t1 < expected.alpha.refund_after.minus(tolerance)
+            || t1 > expected.alpha.refund_after.plus(tolerance)
+            || !t1.0.is_multiple_of(1000)
+        {
             let reason = format!("T1 within {} ms of {}, in whole seconds", tolerance.0, expected.alpha.refund_after.0);
             return Err(DocumentError::OutOfBounds { field: "alpha.refund_after", reason });
         }
@@ -145,7 +143,10 @@ impl Contract {
             return Err(DocumentError::Mismatch { field: "alpha", reason: "each party has its own key and salt".into() });
         }
         if expected != *self {
-            return Err(DocumentError::Mismatch { field: "contract", reason: "a field does not follow from the offer and the order".into() });
+            return Err(DocumentError::Mismatch {
+                field: "contract",
+                reason: "a field does not follow from the offer and the order".into(),
+            });
         }
         Ok(())
     }

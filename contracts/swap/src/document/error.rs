@@ -28,9 +28,9 @@ pub enum DocumentError {
     #[error("the document is for Bitcoin {} and TF Chain {}, this engine for {} and {}", found.bitcoin, found.tfchain, expected.bitcoin, expected.tfchain)]
     WrongNetwork {
         /// The document's.
-        found: Network,
+        found: Box<Network>,
         /// This engine's.
-        expected: Network,
+        expected: Box<Network>,
     },
     /// Too late.
     #[error("expired at {}, it is {} now", expires_at.0, now.0)]

@@ -110,7 +110,11 @@ pub struct Rules {
 
 impl Rules {
     pub(crate) fn check_network(&self, network: &Network) -> Result<(), DocumentError> {
-        if *network == self.network { Ok(()) } else { Err(DocumentError::WrongNetwork { found: *network, expected: self.network }) }
+        if *network == self.network {
+            Ok(())
+        } else {
+            Err(DocumentError::WrongNetwork { found: Box::new(*network), expected: Box::new(self.network) })
+        }
     }
 
     /// Refuses what expired and what lives longer than `lifetime`.

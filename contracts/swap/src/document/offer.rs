@@ -20,7 +20,11 @@ const MAX_REACH_BYTES: usize = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(transparent)]
-pub struct Sequence(#[serde(with = "decimal")] #[schemars(with = "String")] pub u64);
+pub struct Sequence(
+    #[serde(with = "decimal")]
+    #[schemars(with = "String")]
+    pub u64,
+);
 
 /// "I give this for that": signed by the owner's account.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

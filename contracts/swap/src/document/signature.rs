@@ -52,8 +52,15 @@ impl Signature {
         }
     }
 
+    /// The bytes, with or without the byte that names the scheme in a `MultiSignature`, as a wallet's `signRaw` puts it first.
     fn bytes<const N: usize>(&self) -> Result<[u8; N], NotHex> {
-        crate::bytes::parse_hex(&self.value)
+        let tag = match self.scheme {
+            Scheme::Ed25519 => "00",
+            Scheme::Sr25519 => "01",
+            Scheme::Ecdsa => "02",
+        };
+        let tagged = self.value.strip_prefix(tag).filter(|rest| rest.len() == 2 * N);
+        crate::bytes::parse_hex(tagged.unwrap_or(&self.value))
     }
 }
 

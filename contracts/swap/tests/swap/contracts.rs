@@ -122,7 +122,9 @@ fn a_contract_with_a_field_missing_or_of_the_wrong_kind_is_no_contract() {
     leaves(&json, String::new(), &mut paths);
     for path in paths {
         let (parent, name) = path.rsplit_once('/').unwrap();
-        for wrong in [None, Some(Value::Null), Some(Value::from(1)), Some(Value::from(1.5)), Some(Value::from(true)), Some(Value::from([0]))] {
+        for wrong in
+            [None, Some(Value::Null), Some(Value::from(1)), Some(Value::from(1.5)), Some(Value::from(true)), Some(Value::from([0]))]
+        {
             let mut altered = json.clone();
             let fields = altered.pointer_mut(parent).unwrap().as_object_mut().unwrap();
             match wrong {

@@ -26,7 +26,11 @@ fn the_diagram_has_every_state_the_parties_lead_to_and_none_in_which_one_has_bot
     let diagram = mermaid();
     assert!(diagram.starts_with("stateDiagram-v2\n"));
     for state in &states {
-        assert!(diagram.contains(&format!("alpha {}, beta {}", format!("{:?}", state.0).to_lowercase(), format!("{:?}", state.1).to_lowercase())));
+        assert!(diagram.contains(&format!(
+            "alpha {}, beta {}",
+            format!("{:?}", state.0).to_lowercase(),
+            format!("{:?}", state.1).to_lowercase()
+        )));
     }
     assert_eq!(put_into("no markers"), None);
 }

@@ -7,8 +7,8 @@ use serde_json::Value;
 use swap_contract::document::{
     Account, Contract, Document, DocumentError, MAX_DOCUMENT_BYTES, Offer, Order, Receipt, Rules, Scheme, Signature, Signed, parse,
 };
-use swap_contract::testing::fixture::{START, rules};
 use swap_contract::policy::MAINNET;
+use swap_contract::testing::fixture::{START, rules};
 
 #[derive(Deserialize)]
 struct Vector {
@@ -68,10 +68,19 @@ fn signatures_of_wallets_verify_in_all_schemes_plain_and_wrapped() {
     assert!([Scheme::Sr25519, Scheme::Ed25519, Scheme::Ecdsa].iter().all(|scheme| schemes.contains(scheme)));
     for vector in vectors {
         let (bytes, _) = bytes_and_id(&vector.name, &vector.document);
-        for value in [&vector.plain, &vector.wrapped] {
+        let tag = match vector.scheme {
+            Scheme::Ed25519 => "00",
+            Scheme::Sr25519 => "01",
+            Scheme::Ecdsa => "02",
+        };
+        // With the scheme in front, as a wallet's `signRaw` returns it.
+        let tagged = format!("{tag}{}", vector.wrapped);
+        for value in [&vector.plain, &vector.wrapped, &tagged] {
             let signature = Signature { scheme: vector.scheme, value: value.clone() };
             assert!(signature.verifies(&vector.signer, &bytes), "{} {:?}", vector.name, vector.scheme);
         }
+        let other = Signature { scheme: vector.scheme, value: format!("03{}", vector.wrapped) };
+        assert!(!other.verifies(&vector.signer, &bytes));
     }
 }
 

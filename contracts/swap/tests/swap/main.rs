@@ -6,6 +6,7 @@ mod contracts;
 mod decisions;
 mod diagram;
 mod documents;
+mod exits;
 mod offers_and_orders;
 mod properties;
 mod receipts;

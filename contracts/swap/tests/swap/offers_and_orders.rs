@@ -66,14 +66,8 @@ fn an_offer_by_other_margins_is_refused() {
 
 #[test]
 fn an_offers_amounts_are_in_order() {
-    for (min, lot, max, fits) in [
-        (1, 1, 1, true),
-        (1, 2, 3, true),
-        (0, 1, 1, false),
-        (2, 1, 3, false),
-        (1, 3, 2, false),
-        (0, 0, 0, false),
-    ] {
+    for (min, lot, max, fits) in [(1, 1, 1, true), (1, 2, 3, true), (0, 1, 1, false), (2, 1, 3, false), (1, 3, 2, false), (0, 0, 0, false)]
+    {
         let error = offer_error(|offer| (offer.min, offer.lot, offer.max) = (Units(min), Units(lot), Units(max)));
         assert_eq!(error.is_none(), fits, "{min} {lot} {max}");
     }
@@ -86,10 +80,7 @@ fn a_price_is_a_fraction_whose_cost_is_an_amount_of_bitcoin() {
         assert_eq!(offer_error(|offer| offer.price = price), Some("out_of_bounds"), "{price:?}");
     }
     assert_eq!(offer_error(|offer| (offer.price.sats, offer.price.units) = (MAX_SATS, offer.max)), None);
-    assert_eq!(
-        offer_error(|offer| (offer.price.sats, offer.price.units) = (Sats(MAX_SATS.0 + 1), offer.max)),
-        Some("out_of_bounds")
-    );
+    assert_eq!(offer_error(|offer| (offer.price.sats, offer.price.units) = (Sats(MAX_SATS.0 + 1), offer.max)), Some("out_of_bounds"));
 }
 
 #[test]
@@ -135,14 +126,9 @@ fn an_order_for_another_offer_is_refused() {
 #[test]
 fn an_order_takes_at_least_the_minimum_and_at_most_a_lot() {
     let offer = Deal::new(Asset::Tft).offer().document;
-    for (amount, fits) in [
-        (offer.min.0 - 1, false),
-        (offer.min.0, true),
-        (offer.lot.0, true),
-        (offer.lot.0 + 1, false),
-        (0, false),
-        (u64::MAX, false),
-    ] {
+    for (amount, fits) in
+        [(offer.min.0 - 1, false), (offer.min.0, true), (offer.lot.0, true), (offer.lot.0 + 1, false), (0, false), (u64::MAX, false)]
+    {
         assert_eq!(order_error(Asset::Tft, |order| order.amount = Units(amount)).is_none(), fits, "{amount}");
     }
 }

@@ -187,7 +187,8 @@ fn judge(swap: &Swap, clocks: &Clocks) -> Result<(), TestCaseError> {
             prop_assert!(clocks.alpha.time >= swap.contract().alpha_refund_after());
             prop_assert!(!(matches!(beta, LegStatus::Redeemed(..)) && is_in_block(beta)), "alpha after beta was taken");
             let open = beta.funding().is_some_and(|beta| clocks.beta.time < beta.refund_after) && !is_in_block(beta);
-            let under_way = open && swap.has_attempted(Step::RedeemBeta) && !swap.has_attempted(Step::RefundAlpha);
+            let back = matches!(alpha, LegStatus::Refunded(..)) || swap.has_attempted(Step::RefundAlpha);
+            let under_way = open && swap.has_attempted(Step::RedeemBeta) && !back;
             let patient = clocks.alpha.time < long_after_t1;
             prop_assert!(!(under_way && patient), "alpha back while beta's redeem is under way");
         }
@@ -315,9 +316,7 @@ fn settle(mut board: Board) -> Board {
                 LegStatus::Redeemed(_, spend) if spend.at.is_pending() && late => Some(Sighting::SpendLost),
                 LegStatus::Redeemed(_, spend) if spend.at.is_pending() => Some(sighting(&board, side, 1, false, 0)),
                 LegStatus::Refunded(_, spend) if spend.at.is_pending() => Some(sighting(&board, side, 2, false, 0)),
-                LegStatus::Funded(funding) if funding.at.is_pending() => {
-                    Some(funded(&funding.htlc.0, funding.refund_after, height))
-                }
+                LegStatus::Funded(funding) if funding.at.is_pending() => Some(funded(&funding.htlc.0, funding.refund_after, height)),
                 LegStatus::Unfunded | LegStatus::Funded(_) | LegStatus::Redeemed(..) | LegStatus::Refunded(..) => None,
             };
             if let Some(sighting) = sighting {

@@ -1,11 +1,11 @@
 //! Legs step back and forth, and stay bound to the HTLC they saw first.
 
 use crate::board::{initiator, participant};
+use swap_contract::document::Asset;
 use swap_contract::event::{Fact, Step};
 use swap_contract::leg::{Funding, HtlcRef, Inclusion, LegStatus, Side, Sighting, Spend, TxRef};
-use swap_contract::testing::fixture::{Deal, funded, spend};
-use swap_contract::document::Asset;
 use swap_contract::outcome::Outcome;
+use swap_contract::testing::fixture::{Deal, funded, spend};
 use swap_contract::time::{ChainTime, Clocks, Depth, Height, Span, Tip};
 
 fn tip(height: u64, final_height: u64) -> Tip {
@@ -70,7 +70,9 @@ fn an_adapter_that_started_anew_says_which_htlc_the_leg_is_bound_to() {
     let at = |htlc, height| funding(htlc, Inclusion::Block(Height(height)));
     let spend = Spend { by: TxRef("r".into()), at: Inclusion::Block(Height(12)) };
     let redeemed = |funding| LegStatus::Redeemed(funding, spend.clone());
-    for remembered in [LegStatus::Unfunded, LegStatus::Funded(at("a", 10)), redeemed(at("a", 10)), LegStatus::Refunded(at("a", 10), spend.clone())] {
+    for remembered in
+        [LegStatus::Unfunded, LegStatus::Funded(at("a", 10)), redeemed(at("a", 10)), LegStatus::Refunded(at("a", 10), spend.clone())]
+    {
         assert_eq!(remembered.after(&Sighting::Bound(at("b", 11))), Some(LegStatus::Funded(at("b", 11))), "{remembered:?}");
     }
     assert_eq!(redeemed(at("a", 10)).after(&Sighting::Bound(at("a", 11))), Some(redeemed(at("a", 11))), "the same one, elsewhere");
@@ -135,9 +137,11 @@ fn a_redeem_that_was_lost_while_the_engine_was_away_does_not_end_the_swap_when_i
 
 #[test]
 fn before_a_chain_has_told_its_tip_nothing_new_is_begun_and_exits_on_the_other_stay_on() {
-    let unheard = |side| move |clocks: &mut Clocks| match side {
-        Side::Alpha => clocks.alpha = Tip::UNKNOWN,
-        Side::Beta => clocks.beta = Tip::UNKNOWN,
+    let unheard = |side| {
+        move |clocks: &mut Clocks| match side {
+            Side::Alpha => clocks.alpha = Tip::UNKNOWN,
+            Side::Beta => clocks.beta = Tip::UNKNOWN,
+        }
     };
     for side in [Side::Alpha, Side::Beta] {
         assert_eq!(initiator().turn(unheard(side)).step(), None);

@@ -65,12 +65,9 @@ fn every_step_and_outcome_has_its_name() {
         pinned(&step, &format!("\"{name}\""));
     }
     assert_eq!(Step::by_name("fund"), None);
-    for (outcome, name) in [
-        (Outcome::Completed, "completed"),
-        (Outcome::Refunded, "refunded"),
-        (Outcome::Abandoned, "abandoned"),
-        (Outcome::Lost, "lost"),
-    ] {
+    for (outcome, name) in
+        [(Outcome::Completed, "completed"), (Outcome::Refunded, "refunded"), (Outcome::Abandoned, "abandoned"), (Outcome::Lost, "lost")]
+    {
         pinned(&outcome, &format!("\"{name}\""));
     }
 }
