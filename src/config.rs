@@ -126,7 +126,8 @@ impl Config {
     fn check_listeners(&self) -> Result<(), ConfigError> {
         let (rpc, bus) = (&self.rpc, &self.bus);
         if !rpc.listen.ip().is_loopback() && !rpc.allow_remote {
-            let reason = "other machines could reach the owner's methods; use 127.0.0.1, or set `rpc.allow_remote = true` and put TLS in front";
+            let reason =
+                "other machines could reach the owner's methods; use 127.0.0.1, or set `rpc.allow_remote = true` and put TLS in front";
             return Err(invalid("rpc.listen", reason));
         }
         if rpc.listen == bus.listen && rpc.listen.port() != 0 {

@@ -19,7 +19,10 @@ pub fn init(data_dir: &Path, args: &InitArgs, as_json: bool) -> Result<(), CliEr
     let data_dir = std::path::absolute(data_dir)?;
     let config_file = data_dir.join(FILE_NAME);
     if config_file.exists() {
-        return Err(CliError::Usage(format!("{} exists already, and is never overwritten; choose another --data-dir", config_file.display())));
+        return Err(CliError::Usage(format!(
+            "{} exists already, and is never overwritten; choose another --data-dir",
+            config_file.display()
+        )));
     }
     let config = render(&options(args)?);
     Config::parse(&config_file, &config, []).map_err(usage)?;
@@ -35,7 +38,9 @@ pub fn init(data_dir: &Path, args: &InitArgs, as_json: bool) -> Result<(), CliEr
     print(&told)?;
     write(&config_file, &config).map_err(|error| {
         let file = config_file.display();
-        CliError::Usage(format!("the keys are made, but {file} cannot be written: {error}; write it with: twinswapd --print-config > {file}"))
+        CliError::Usage(format!(
+            "the keys are made, but {file} cannot be written: {error}; write it with: twinswapd --print-config > {file}"
+        ))
     })
 }
 
@@ -53,14 +58,18 @@ fn report(data_dir: &Path, account: &Account, mnemonic: Option<&str>) -> Zeroizi
 }
 
 fn report_json(data_dir: &Path, account: &Account, mnemonic: Option<&str>) -> Zeroizing<String> {
-    Zeroizing::new(json!({ "data_dir": data_dir, "config": data_dir.join(FILE_NAME), "account": account, "mnemonic": mnemonic }).to_string())
+    Zeroizing::new(
+        json!({ "data_dir": data_dir, "config": data_dir.join(FILE_NAME), "account": account, "mnemonic": mnemonic }).to_string(),
+    )
 }
 
 /// What differs from the template.
 fn options(args: &InitArgs) -> Result<Vec<(&'static str, Value)>, CliError> {
     let text = |option: &'static str, value: &Option<String>| value.clone().map(|value| (option, Value::String(value)));
     let network: bitcoin::Network = match &args.network {
-        Some(name) => name.parse().map_err(|_| CliError::Usage(format!("--network: `{name}` is none of bitcoin, testnet, testnet4, signet, regtest")))?,
+        Some(name) => name
+            .parse()
+            .map_err(|_| CliError::Usage(format!("--network: `{name}` is none of bitcoin, testnet, testnet4, signet, regtest")))?,
         None => bitcoin::Network::Bitcoin,
     };
     // Margins made for local chains go with a local chain unless said otherwise.
@@ -69,7 +78,8 @@ fn options(args: &InitArgs) -> Result<Vec<(&'static str, Value)>, CliError> {
         return Err(CliError::Usage(format!("--policy: no policy `{policy}`: mainnet or regtest")));
     }
     let owners: Vec<Value> = args.owners.iter().map(|owner| parse_owner(owner)).collect::<Result<_, _>>()?;
-    let mut options = vec![("policy", Value::String(policy)), ("bitcoin.network", Value::String(network.to_string())), ("owners", Value::Array(owners))];
+    let mut options =
+        vec![("policy", Value::String(policy)), ("bitcoin.network", Value::String(network.to_string())), ("owners", Value::Array(owners))];
     match (&args.bitcoin_user, &args.bitcoin_password_file) {
         (Some(user), Some(file)) => {
             options.push(("bitcoin.user", Value::String(user.clone())));

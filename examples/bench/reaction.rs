@@ -107,7 +107,8 @@ impl Subject {
         self.beta.show(ChainUpdate::Leg { swap: id, sighting: Sighting::Redeemed(swaps::spend(), preimage) });
         self.beta.show(ChainUpdate::Tip(swaps::tip(Side::Beta)));
         // Earlier redeems, which no block shows, are sent again from time to time.
-        while !tokio::time::timeout(REACTION_LIMIT, self.sent.recv()).await?.context("the engine is gone")?.0.starts_with(&id.to_string()) {}
+        while !tokio::time::timeout(REACTION_LIMIT, self.sent.recv()).await?.context("the engine is gone")?.0.starts_with(&id.to_string()) {
+        }
         Ok(begin.elapsed())
     }
 

@@ -76,10 +76,7 @@ impl Cache {
 
     /// A missing or unreadable file only costs the estimate, so it counts as empty.
     fn timings(&self) -> BTreeMap<String, u64> {
-        fs::read(self.root.join("timings.json"))
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .unwrap_or_default()
+        fs::read(self.root.join("timings.json")).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 }
 

@@ -35,12 +35,8 @@ pub fn run_beside(mut command: Command, log: &Path, fresh: bool, step: &mut Step
         .open(log)
         .with_context(|| format!("cannot write the log {}", log.display()))?;
     let shown = describe(&command);
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(file.try_clone()?)
-        .stderr(file)
-        .spawn()
-        .with_context(|| format!("cannot start `{shown}`"))?;
+    let mut child =
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn().with_context(|| format!("cannot start `{shown}`"))?;
     let status = loop {
         if let Some(status) = child.try_wait()? {
             break status;
@@ -75,8 +71,7 @@ pub fn output(mut command: Command) -> Result<String> {
 /// The last `count` lines of a file; none if it cannot be read.
 pub fn tail(path: &Path, count: usize) -> Vec<String> {
     let Ok(text) = read_end(path) else { return Vec::new() };
-    let mut lines: Vec<String> =
-        String::from_utf8_lossy(&text).lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect();
+    let mut lines: Vec<String> = String::from_utf8_lossy(&text).lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect();
     lines.split_off(lines.len().saturating_sub(count))
 }
 

@@ -18,7 +18,9 @@ pub struct FileLock {
 pub enum Attempt {
     Acquired(FileLock),
     /// Somebody holds it: the process id they wrote, if it can be read.
-    Held { by: Option<u32> },
+    Held {
+        by: Option<u32>,
+    },
 }
 
 impl FileLock {

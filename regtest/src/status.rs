@@ -72,7 +72,8 @@ pub fn table(home: &Home) -> Result<String> {
     let description = describe(home)?;
     let state = home.state()?;
     let ahead = description["clock_offset_seconds"].as_u64().unwrap_or_default();
-    let mut lines = vec![format!("{} (supervisor {}, clocks {} ahead)", state.name, state.supervisor, clock(std::time::Duration::from_secs(ahead)))];
+    let mut lines =
+        vec![format!("{} (supervisor {}, clocks {} ahead)", state.name, state.supervisor, clock(std::time::Duration::from_secs(ahead)))];
     let mut row = |who: &str, now: &str, endpoint: &str, log: &Path| {
         lines.push(format!("  {who:<9} {now:<34} {endpoint:<26} {}", log.display()));
     };

@@ -60,7 +60,8 @@ fn engine_tests(cache: &Cache, checkout: &Path, tools: &Tools) -> Result<()> {
 /// nextest where it is installed: it runs tests side by side, and its summary is one line.
 fn tests_of(workspace: &Path, target: &Path) -> Command {
     let mut nextest = cargo(workspace, target);
-    let has_nextest = nextest.args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+    let has_nextest =
+        nextest.args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
     let mut command = cargo(workspace, target);
     if has_nextest {
         command.args(["nextest", "run", "--no-fail-fast", "--locked", "--workspace"]);

@@ -161,7 +161,10 @@ mod tests {
     async fn server(status: &str, body: String) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let answer = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nlocation: {address}\r\n\r\n{body}", body.len());
+        let answer = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nlocation: {address}\r\n\r\n{body}",
+            body.len()
+        );
         tokio::spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
@@ -189,7 +192,10 @@ mod tests {
         let error = json!({"jsonrpc":"2.0","id":0,"error":{"code":-32019,"message":"no\u{7} offer","data":{"error_type":"not_found","error_data":{}}}});
         let reach = server("200 OK", error.to_string()).await;
         let refused = call(&reach).await.unwrap_err();
-        assert!(matches!(&refused, BusError::Refused { error_type, message } if error_type == "not_found" && message == "no offer"), "{refused}");
+        assert!(
+            matches!(&refused, BusError::Refused { error_type, message } if error_type == "not_found" && message == "no offer"),
+            "{refused}"
+        );
     }
 
     #[tokio::test]
@@ -197,7 +203,9 @@ mod tests {
         let large = format!(r#"{{"jsonrpc":"2.0","id":0,"result":"{}"}}"#, "x".repeat(70_000));
         let other_id = r#"{"jsonrpc":"2.0","id":7,"result":1}"#.to_owned();
         let no_type = r#"{"jsonrpc":"2.0","id":0,"error":{"code":1,"message":"x"}}"#.to_owned();
-        for (status, body) in [("200 OK", large), ("200 OK", other_id), ("200 OK", no_type), ("200 OK", "<html>".into()), ("302 Found", String::new())] {
+        for (status, body) in
+            [("200 OK", large), ("200 OK", other_id), ("200 OK", no_type), ("200 OK", "<html>".into()), ("302 Found", String::new())]
+        {
             let error = call(&server(status, body).await).await.unwrap_err();
             assert!(matches!(error, BusError::Nonsense { .. }), "{status}: {error}");
         }

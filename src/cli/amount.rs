@@ -79,7 +79,8 @@ impl FromStr for SpanArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let duration: Duration = humantime::parse_duration(text).map_err(|error| format!("`{text}` is not a time like 90s or 10m: {error}"))?;
+        let duration: Duration =
+            humantime::parse_duration(text).map_err(|error| format!("`{text}` is not a time like 90s or 10m: {error}"))?;
         u64::try_from(duration.as_millis()).map(|millis| SpanArg(Span(millis))).map_err(|_| format!("`{text}` is too long"))
     }
 }

@@ -8,8 +8,8 @@ use super::error::CliError;
 use super::{ids, print, show, watch};
 use crate::api::{ListQuery, OfferTerms, OrderSubmit};
 use crate::rpc::SwapHistory;
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use serde_json::value::RawValue;
 use std::io::Read;
@@ -44,12 +44,23 @@ pub async fn run(cli: &Cli, command: &Command) -> Result<(), CliError> {
 
 impl Session<'_> {
     /// Calls a method and shows its result: as the engine wrote it, or as a table.
-    async fn show<R: DeserializeOwned>(&self, method: &str, params: impl Serialize + Send, table: impl Fn(&R) -> String) -> Result<(), CliError> {
+    async fn show<R: DeserializeOwned>(
+        &self,
+        method: &str,
+        params: impl Serialize + Send,
+        table: impl Fn(&R) -> String,
+    ) -> Result<(), CliError> {
         let raw = self.client.call(method, params).await?;
         if self.cli.json { print(raw.get()) } else { print(&table(&read(self.client.url(), &raw)?)) }
     }
 
-    async fn by_id<R: DeserializeOwned>(&self, group: &str, method: &str, id: &IdArg, table: impl Fn(&R) -> String) -> Result<(), CliError> {
+    async fn by_id<R: DeserializeOwned>(
+        &self,
+        group: &str,
+        method: &str,
+        id: &IdArg,
+        table: impl Fn(&R) -> String,
+    ) -> Result<(), CliError> {
         let id = ids::whole(&self.client, &format!("{group}.list"), group, &id.id).await?;
         self.show(&format!("{group}.{method}"), json!({ "id": id }), table).await
     }

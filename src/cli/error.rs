@@ -66,7 +66,9 @@ impl CliError {
     /// What to do next.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            CliError::Unreachable { .. } => Some("is `twinswapd` running on this data folder? Start it, or say where it is with --data-dir or --url"),
+            CliError::Unreachable { .. } => {
+                Some("is `twinswapd` running on this data folder? Start it, or say where it is with --data-dir or --url")
+            }
             CliError::Refused { error_type, .. } => hint_for(error_type),
             CliError::NotFound(_) => Some("`twinswap offer list`, `order list` and `swap list` show what there is"),
             CliError::NotCompleted(_) => Some("`twinswap swap explain <ID>` says what happened"),

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::time::Duration;
 use swap_contract::bytes::SwapId;
-use swap_contract::outcome::Outcome;
 use swap_contract::explain::Phase;
+use swap_contract::outcome::Outcome;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
@@ -119,7 +119,9 @@ impl Screen {
     fn new(json: bool) -> Self {
         match (json, std::io::stdout().is_terminal()) {
             (true, _) => Screen::Json,
-            (false, true) => Screen::Terminal { all: MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::stdout()), bars: BTreeMap::new() },
+            (false, true) => {
+                Screen::Terminal { all: MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::stdout()), bars: BTreeMap::new() }
+            }
             (false, false) => Screen::Plain,
         }
     }

@@ -14,7 +14,8 @@ pub fn render(values: &[(&str, Value)]) -> String {
             section = format!("{name}.");
         }
         let key = line.trim_start_matches('#').split_once(" = ").map(|(key, _)| key);
-        let value = key.and_then(|key| values.iter().find(|(option, _)| *option == format!("{section}{key}")).map(|(_, value)| (key, value)));
+        let value =
+            key.and_then(|key| values.iter().find(|(option, _)| *option == format!("{section}{key}")).map(|(_, value)| (key, value)));
         lines.push(match value {
             Some((key, value)) => format!("{key} = {value}"),
             None => line.to_owned(),

@@ -92,7 +92,18 @@ impl Driver {
         changed: broadcast::Sender<SwapView>,
         tries: Tries,
     ) -> Self {
-        Self { store, chains, keys, tips, changed, tries, live: BTreeMap::new(), early: Vec::new(), effects: JoinSet::new(), owners: HashMap::new() }
+        Self {
+            store,
+            chains,
+            keys,
+            tips,
+            changed,
+            tries,
+            live: BTreeMap::new(),
+            early: Vec::new(),
+            effects: JoinSet::new(),
+            owners: HashMap::new(),
+        }
     }
 
     /// Loads every open swap, starts watching both chains, and runs until the command channel closes.
@@ -130,7 +141,8 @@ impl Driver {
         self.chains.alpha.track(LegTerms::Alpha(swap.contract().alpha_terms()));
         self.chains.beta.track(LegTerms::Beta(swap.contract().beta_terms()));
         let outbox = outbox.into_iter().map(|row| (row.step, row)).collect();
-        self.live.insert(swap.id(), Live { swap, seq, created_at, outbox, busy: false, last: None, retry_at: Instant::now(), delay: RETRY.0 });
+        self.live
+            .insert(swap.id(), Live { swap, seq, created_at, outbox, busy: false, last: None, retry_at: Instant::now(), delay: RETRY.0 });
     }
 
     fn clocks(&self) -> Option<Clocks> {

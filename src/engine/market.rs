@@ -61,14 +61,8 @@ impl Engine {
         self.check_funds(gives, sats, order.amount).await?;
         let signed = Signed { signature: self.keys().sign(&order), document: order };
         let id = signed.document.id();
-        let new = NewOrder {
-            direction: Direction::Placed,
-            offer,
-            signed,
-            reach: submit.reach.clone(),
-            decide_at: UnixTime(0),
-            now: rules.now,
-        };
+        let new =
+            NewOrder { direction: Direction::Placed, offer, signed, reach: submit.reach.clone(), decide_at: UnixTime(0), now: rules.now };
         self.store().insert_order(&new).await?;
         info!(order = %id, reach = submit.reach, "order placed");
         match self.call::<_, OrderAnswer>(&submit.reach, "order.place", &PlaceOrder { signed: new.signed }).await {

@@ -11,8 +11,8 @@ mod views;
 pub use start::{Parts, StartError, lock_folder};
 
 use crate::api::{
-    Addresses, BalanceView, Balances, ChainStatus, Descriptors, Hello, HistoryEntry, ListQuery, MAX_PAGE, NodeStatus, OrderState, OrderView,
-    Page, RefundTx, SwapExplanation, SwapView,
+    Addresses, BalanceView, Balances, ChainStatus, Descriptors, Hello, HistoryEntry, ListQuery, MAX_PAGE, NodeStatus, OrderState,
+    OrderView, Page, RefundTx, SwapExplanation, SwapView,
 };
 use crate::bus::Bus;
 use crate::error::ApiError;
@@ -50,7 +50,6 @@ impl Chains {
             Side::Beta => self.beta.clone(),
         }
     }
-
 }
 
 /// A running engine. Cheap to clone.

@@ -130,8 +130,16 @@ mod tests {
 
     #[test]
     fn counterparties_see_the_public_methods_and_no_others() {
-        let expected =
-            ["swap.receipt", "node.hello", "offer.list", "offer.get", "order.place", "order.answer", "contract.countersign", "rpc.discover"];
+        let expected = [
+            "swap.receipt",
+            "node.hello",
+            "offer.list",
+            "offer.get",
+            "order.place",
+            "order.answer",
+            "contract.countersign",
+            "rpc.discover",
+        ];
         assert_eq!(names(Listener::Bus), expected);
     }
 

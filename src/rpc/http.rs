@@ -79,7 +79,9 @@ impl Guard {
     pub(super) fn allowed_origin<'a>(&self, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
         let origin = headers.get(header::ORIGIN)?;
         match self {
-            Guard::Owner { origins, .. } => Some(origin).filter(|origin| origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes())),
+            Guard::Owner { origins, .. } => {
+                Some(origin).filter(|origin| origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()))
+            }
             Guard::Bus(_) => None,
         }
     }
@@ -254,7 +256,14 @@ mod tests {
         assert_eq!(count_calls(format!(" [{call},{call}] ").as_bytes()), Ok(2));
         assert_eq!(count_calls(br#"{"jsonrpc":"2.0","method":"a","params":{}}"#), Ok(1));
         assert_eq!(count_calls(format!("[{}]", [call; 21].join(",")).as_bytes()), Err(Refusal::BatchTooLarge { limit: 20 }));
-        for (text, error) in [("", "parse_error"), ("{", "parse_error"), ("{} {}", "parse_error"), ("5", "invalid_request"), ("[]", "invalid_request"), (r#"{"id":1,"method":"a"}"#, "invalid_request")] {
+        for (text, error) in [
+            ("", "parse_error"),
+            ("{", "parse_error"),
+            ("{} {}", "parse_error"),
+            ("5", "invalid_request"),
+            ("[]", "invalid_request"),
+            (r#"{"id":1,"method":"a"}"#, "invalid_request"),
+        ] {
             assert_eq!(count_calls(text.as_bytes()).unwrap_err().error_type(), error, "{text}");
         }
     }

@@ -115,19 +115,15 @@ impl Store {
 
     /// The highest sequence taken from an owner.
     pub async fn newest_sequence(&self, owner: &Account) -> Result<u64, StoreError> {
-        let newest: Option<i64> = sqlx::query_scalar("SELECT MAX(sequence) FROM offers WHERE owner = $1")
-            .bind(owner.to_string())
-            .fetch_one(self.pool())
-            .await?;
+        let newest: Option<i64> =
+            sqlx::query_scalar("SELECT MAX(sequence) FROM offers WHERE owner = $1").bind(owner.to_string()).fetch_one(self.pool()).await?;
         Ok(newest.unwrap_or(0).unsigned_abs())
     }
 
     /// Whether a swap has, or had, this hashlock.
     pub async fn hashlock_used(&self, hashlock: &Hashlock) -> Result<bool, StoreError> {
-        let found: Option<String> = sqlx::query_scalar("SELECT id FROM swaps WHERE hashlock = $1")
-            .bind(hashlock.to_string())
-            .fetch_optional(self.pool())
-            .await?;
+        let found: Option<String> =
+            sqlx::query_scalar("SELECT id FROM swaps WHERE hashlock = $1").bind(hashlock.to_string()).fetch_optional(self.pool()).await?;
         Ok(found.is_some())
     }
 
@@ -227,12 +223,8 @@ impl Store {
 
     /// Orders, newest first, behind the one named `after`.
     pub async fn order_page(&self, after: &str, limit: u32, open_only: bool) -> Result<Vec<OrderRow>, StoreError> {
-        let rows: Vec<OrderDbRow> = sqlx::query_as(ORDER_PAGE)
-            .bind(i64::from(open_only))
-            .bind(after)
-            .bind(i64::from(limit))
-            .fetch_all(self.pool())
-            .await?;
+        let rows: Vec<OrderDbRow> =
+            sqlx::query_as(ORDER_PAGE).bind(i64::from(open_only)).bind(after).bind(i64::from(limit)).fetch_all(self.pool()).await?;
         rows.into_iter().map(order_row).collect()
     }
 }

@@ -127,10 +127,8 @@ impl Store {
 
     /// How far a chain has been followed.
     pub async fn cursor(&self, side: Side) -> Result<Option<Height>, StoreError> {
-        let height: Option<i64> = sqlx::query_scalar("SELECT height FROM cursors WHERE side = $1")
-            .bind(side_name(side))
-            .fetch_optional(&self.pool)
-            .await?;
+        let height: Option<i64> =
+            sqlx::query_scalar("SELECT height FROM cursors WHERE side = $1").bind(side_name(side)).fetch_optional(&self.pool).await?;
         Ok(height.map(|height| Height(height.unsigned_abs())))
     }
 

@@ -94,18 +94,16 @@ impl Store {
     pub async fn begin_swap(&self, new: &NewSwap, cursors: &[(Side, Height)]) -> Result<(), StoreError> {
         let contract = new.swap.contract();
         let mut tx = self.pool().begin_with("BEGIN IMMEDIATE").await?;
-        sqlx::query(
-            "INSERT INTO swaps (id, hashlock, order_id, contract, snapshot, seq, created_at) VALUES ($1, $2, $3, $4, $5, 0, $6)",
-        )
-        .bind(contract.id().to_string())
-        .bind(contract.hashlock().to_string())
-        .bind(new.order.to_string())
-        .bind(json(&new.contract))
-        .bind(json(&new.swap.snapshot()))
-        .bind(to_db(new.now.0))
-        .execute(&mut *tx)
-        .await
-        .map_err(exists_or)?;
+        sqlx::query("INSERT INTO swaps (id, hashlock, order_id, contract, snapshot, seq, created_at) VALUES ($1, $2, $3, $4, $5, 0, $6)")
+            .bind(contract.id().to_string())
+            .bind(contract.hashlock().to_string())
+            .bind(new.order.to_string())
+            .bind(json(&new.contract))
+            .bind(json(&new.swap.snapshot()))
+            .bind(to_db(new.now.0))
+            .execute(&mut *tx)
+            .await
+            .map_err(exists_or)?;
         if new.agreed {
             sqlx::query("UPDATE orders SET state = 'agreed' WHERE id = $1").bind(new.order.to_string()).execute(&mut *tx).await?;
         }
@@ -192,12 +190,8 @@ impl Store {
 
     /// Swaps, newest first, behind the one named `after`.
     pub async fn swap_page(&self, after: &str, limit: u32, open_only: bool) -> Result<Vec<StoredSwap>, StoreError> {
-        let rows: Vec<SwapDbRow> = sqlx::query_as(SWAP_PAGE)
-            .bind(i64::from(open_only))
-            .bind(after)
-            .bind(i64::from(limit))
-            .fetch_all(self.pool())
-            .await?;
+        let rows: Vec<SwapDbRow> =
+            sqlx::query_as(SWAP_PAGE).bind(i64::from(open_only)).bind(after).bind(i64::from(limit)).fetch_all(self.pool()).await?;
         self.with_outbox(rows).await
     }
 

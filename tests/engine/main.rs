@@ -4,8 +4,8 @@ mod world;
 
 use chain_sim::Displaced;
 use swap_contract::document::Asset;
-use swap_contract::outcome::Outcome::{Abandoned, Completed, Refunded};
 use swap_contract::leg::Side;
+use swap_contract::outcome::Outcome::{Abandoned, Completed, Refunded};
 use twinswap::api::{LegWord, OrderState};
 use twinswap::error::ApiError;
 use world::{AMOUNT, PRICE, Party, World};

@@ -26,8 +26,11 @@ fn run(args: &[&str]) -> Output {
 async fn against(house: &House, args: &[&str]) -> (i32, String, String) {
     let url = format!("http://{}", house.owner.address());
     let token = house.token_file();
-    let args: Vec<String> =
-        args.iter().map(|arg| arg.to_string()).chain(["--url".into(), url, "--token-file".into(), token.to_str().unwrap().into()]).collect();
+    let args: Vec<String> = args
+        .iter()
+        .map(|arg| arg.to_string())
+        .chain(["--url".into(), url, "--token-file".into(), token.to_str().unwrap().into()])
+        .collect();
     let output = tokio::task::spawn_blocking(move || run(&args.iter().map(String::as_str).collect::<Vec<_>>())).await.unwrap();
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
 }
@@ -45,7 +48,8 @@ fn init(folder: &Path, more: &[&str]) -> Output {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_reading_command_answers_people_and_programs() {
     let house = House::open(|_| {}).await;
-    for line in ["status", "wallet balances", "wallet address", "wallet descriptors", "offer list", "order list", "swap list", "swap watch"] {
+    for line in ["status", "wallet balances", "wallet address", "wallet descriptors", "offer list", "order list", "swap list", "swap watch"]
+    {
         let args: Vec<_> = line.split(' ').collect();
         let (code, out, err) = against(&house, &args).await;
         assert!(code == 0 && !out.trim().is_empty(), "{line}: {err}");
@@ -146,7 +150,8 @@ fn init_shows_a_new_mnemonic_once_and_refuses_a_bad_one() {
     let bad = init(&folder.path().join("b"), &["--mnemonic-file", words.to_str().unwrap()]);
     assert!(bad.status.code() == Some(2) && text(&bad.stderr).contains("mnemonic"));
     assert!(!folder.path().join("b/config.toml").exists());
-    let nobody = program(env!("CARGO_BIN_EXE_twinswap"), &["init", "--data-dir", folder.path().join("c").to_str().unwrap()]).output().unwrap();
+    let nobody =
+        program(env!("CARGO_BIN_EXE_twinswap"), &["init", "--data-dir", folder.path().join("c").to_str().unwrap()]).output().unwrap();
     assert!(nobody.status.code() == Some(2) && text(&nobody.stderr).contains("--passphrase-file"));
 }
 

@@ -12,9 +12,7 @@ use swap_contract::bytes::{GenesisHash, SwapId};
 use swap_contract::document::Network;
 use swap_contract::leg::{Side, TxRef};
 use swap_contract::policy::REGTEST;
-use swap_contract::port::{
-    Balance, Chain, ChainError, ChainUpdate, FeeRate, HtlcOp, LegTerms, Quote, QuoteFor, SignedTx, Wallet,
-};
+use swap_contract::port::{Balance, Chain, ChainError, ChainUpdate, FeeRate, HtlcOp, LegTerms, Quote, QuoteFor, SignedTx, Wallet};
 use swap_contract::time::{ChainTime, Height, Tip};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -73,7 +73,11 @@ async fn a_page_that_is_not_on_the_list_is_refused() {
     let answer = house.post(&["origin: https://page.example", &house.bearer()], &body).await;
     assert_eq!(answer.error_type(), "none");
     assert!(answer.head.contains("access-control-allow-origin: https://page.example"));
-    let preflight = |origin: &str| format!("OPTIONS / HTTP/1.1\r\nhost: localhost\r\norigin: {origin}\r\naccess-control-request-method: POST\r\nconnection: close\r\n\r\n");
+    let preflight = |origin: &str| {
+        format!(
+            "OPTIONS / HTTP/1.1\r\nhost: localhost\r\norigin: {origin}\r\naccess-control-request-method: POST\r\nconnection: close\r\n\r\n"
+        )
+    };
     let allowed = exchange(house.owner.address(), &preflight("https://page.example")).await;
     assert!(allowed.status == 204 && allowed.head.contains("access-control-allow-headers: authorization"));
     assert_eq!(exchange(house.owner.address(), &preflight("https://evil.example")).await.status, 403);
@@ -167,7 +171,9 @@ async fn the_document_is_openrpc_and_its_schemas_are_json_schema() {
 async fn results_are_as_the_document_says() {
     let house = House::open(|_| {}).await;
     let document = house.call("rpc.discover", json!({})).await.json["result"].clone();
-    for name in ["node.hello", "node.status", "wallet.balances", "wallet.address", "wallet.descriptors", "offer.list", "swap.list", "order.list"] {
+    for name in
+        ["node.hello", "node.status", "wallet.balances", "wallet.address", "wallet.descriptors", "offer.list", "swap.list", "order.list"]
+    {
         let method = document["methods"].as_array().unwrap().iter().find(|method| method["name"] == name).unwrap();
         let mut schema = method["result"]["schema"].clone();
         schema["components"] = document["components"].clone();
@@ -182,7 +188,9 @@ async fn results_are_as_the_document_says() {
 #[tokio::test]
 async fn the_listener_for_counterparties_has_only_the_public_methods() {
     let house = House::open(|_| {}).await;
-    for name in ["offer.submit", "offer.cancel", "order.submit", "swap.list", "wallet.balances", "wallet.address", "node.status", "swap.refund"] {
+    for name in
+        ["offer.submit", "offer.cancel", "order.submit", "swap.list", "wallet.balances", "wallet.address", "node.status", "swap.refund"]
+    {
         assert_eq!(house.call_bus(name, json!({})).await.error_type(), "method_not_found", "{name}");
     }
     for name in ["node.hello", "offer.list", "rpc.discover"] {
@@ -205,7 +213,10 @@ async fn a_counterparty_that_asks_too_often_is_held_back_and_the_owner_is_not() 
     let batch = Value::from(vec![json!({ "jsonrpc": "2.0", "id": 1, "method": HELLO, "params": {} }); 20]).to_string();
     let mut refused = 0;
     for _ in 0..8 {
-        let head = format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", batch.len());
+        let head = format!(
+            "POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            batch.len()
+        );
         let answer = exchange(house.bus.address(), &(head + &batch)).await;
         if answer.status == 429 {
             assert_eq!(answer.error_type(), "rate_limited");

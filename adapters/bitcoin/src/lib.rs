@@ -46,12 +46,7 @@ impl Bitcoin {
     ///
     /// `seed` is BIP-39's seed (64 bytes); the wallet is at `m/86h/0h/0h` (`m/86h/1h/0h` on test networks), so that any other
     /// BIP-86 wallet finds the same coins. The wallet follows the chain only while the stream of `Chain::watch` is polled.
-    pub async fn open(
-        config: Config,
-        seed: &[u8],
-        keys: Arc<dyn SwapKeys>,
-        store: Arc<dyn WalletStore>,
-    ) -> Result<Self, WalletError> {
+    pub async fn open(config: Config, seed: &[u8], keys: Arc<dyn SwapKeys>, store: Arc<dyn WalletStore>) -> Result<Self, WalletError> {
         let wallet = OwnWallet::open(config.network, seed, store).await?;
         let rpc = Rpc::new(config.url.clone(), config.auth.clone());
         Ok(Self::over(Node::new(config, rpc, wallet, keys)))

@@ -211,7 +211,14 @@ mod tests {
 
     #[test]
     fn only_what_can_never_be_valid_is_refused_for_good() {
-        for passing in ["non-final", "txn-mempool-conflict", "insufficient fee, rejecting replacement", "min relay fee not met", "mempool full", "brand-new-rule"] {
+        for passing in [
+            "non-final",
+            "txn-mempool-conflict",
+            "insufficient fee, rejecting replacement",
+            "min relay fee not met",
+            "mempool full",
+            "brand-new-rule",
+        ] {
             assert!(matches!(rejected(passing), ChainError::NotNow { .. }), "{passing}");
         }
         for lasting in ["mempool-script-verify-flag-failed (Witness program hash mismatch)", "dust", "tx-size"] {

@@ -13,9 +13,7 @@ use std::time::Duration;
 use swap_contract::amount::Sats;
 use swap_contract::bytes::SwapId;
 use swap_contract::leg::{LegStatus, Side, TxRef};
-use swap_contract::port::{
-    Balance, Chain, ChainError, ChainUpdate, FeeRate, HtlcOp, LegTerms, Quote, QuoteFor, SignedTx, Wallet,
-};
+use swap_contract::port::{Balance, Chain, ChainError, ChainUpdate, FeeRate, HtlcOp, LegTerms, Quote, QuoteFor, SignedTx, Wallet};
 use swap_contract::testing::chain::{self, Case, ChainHarness, chain_conformance};
 use swap_contract::testing::fixture::alpha_terms;
 use swap_contract::time::{ChainTime, Height, Span, Tip};

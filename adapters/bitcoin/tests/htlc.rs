@@ -162,7 +162,8 @@ async fn a_refund_is_accepted_from_the_first_median_time_after_t1() {
     let refund_to = |payout: &ScriptBuf| refund(&[Refund { htlc: &htlc, outpoint }], payout, RATE).unwrap();
     let tx = refund_to(&payout[0]).sign(&[key(2)], &AUX).unwrap();
     assert_eq!(scene.bitcoind.verdict(&tx).await, Err("non-final".to_owned()), "hours before");
-    for (median, verdict) in [(scene.t1 - 1, Err("non-final".to_owned())), (scene.t1, Err("non-final".to_owned())), (scene.t1 + 1, Ok(138))] {
+    for (median, verdict) in [(scene.t1 - 1, Err("non-final".to_owned())), (scene.t1, Err("non-final".to_owned())), (scene.t1 + 1, Ok(138))]
+    {
         scene.bitcoind.reach_median_time(u64::from(median)).await;
         assert_eq!(scene.bitcoind.verdict(&tx).await, verdict, "median time T1 {:+}", i64::from(median) - i64::from(scene.t1));
     }
@@ -188,7 +189,8 @@ async fn ten_redeems_and_ten_refunds_fit_in_one_transaction_each() {
         funded.push((htlc, outpoint, preimage));
     }
     let payout = &scene.payouts().await[0];
-    let redeems: Vec<_> = funded.iter().map(|(htlc, outpoint, preimage)| Redeem { htlc, outpoint: *outpoint, preimage: *preimage }).collect();
+    let redeems: Vec<_> =
+        funded.iter().map(|(htlc, outpoint, preimage)| Redeem { htlc, outpoint: *outpoint, preimage: *preimage }).collect();
     let unsigned = redeem(&redeems, payout, RATE).unwrap();
     let predicted = unsigned.vsize();
     assert_eq!(scene.bitcoind.verdict(&unsigned.sign(&[key(1)], &AUX).unwrap()).await, Ok(predicted));

@@ -201,12 +201,7 @@ impl Index {
 
     /// Compares legs with the best block's state, in which `found` is what there is of their candidates. Returns what the
     /// engine must be told, and takes it as told.
-    pub(crate) fn observe(
-        &self,
-        swaps: &BTreeSet<SwapId>,
-        found: &BTreeMap<H256, Htlc>,
-        sight: Sight,
-    ) -> Vec<(SwapId, Sighting)> {
+    pub(crate) fn observe(&self, swaps: &BTreeSet<SwapId>, found: &BTreeMap<H256, Htlc>, sight: Sight) -> Vec<(SwapId, Sighting)> {
         let mut legs = self.legs();
         let mut out = Vec::new();
         for swap in swaps {
@@ -288,8 +283,7 @@ impl Leg {
     }
 
     fn observe(&mut self, found: &BTreeMap<H256, Htlc>, sight: Sight) -> Vec<Sighting> {
-        let ours: Vec<(H256, Htlc)> =
-            self.candidates.iter().filter_map(|id| Some((*id, found.get(id)?.clone()))).collect();
+        let ours: Vec<(H256, Htlc)> = self.candidates.iter().filter_map(|id| Some((*id, found.get(id)?.clone()))).collect();
         let bound = self.told.as_ref().and_then(LegStatus::funding).map(|funding| &funding.htlc);
         let new = self.status(observe::choose(&ours, bound));
         if !opens(&new, self.terms.hashlock) {

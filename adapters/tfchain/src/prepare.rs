@@ -111,12 +111,7 @@ impl TfChain {
     }
 
     /// Makes a redeem. Refused once the timelock has passed or the HTLC was refunded.
-    pub(crate) async fn prepare_redeem(
-        &self,
-        terms: &BetaTerms,
-        htlc: &HtlcRef,
-        preimage: &Preimage,
-    ) -> Result<SignedTx, ChainError> {
+    pub(crate) async fn prepare_redeem(&self, terms: &BetaTerms, htlc: &HtlcRef, preimage: &Preimage) -> Result<SignedTx, ChainError> {
         if preimage.hashlock() != terms.hashlock {
             return Err(refused("the preimage does not open the hashlock"));
         }

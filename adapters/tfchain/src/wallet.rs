@@ -140,8 +140,7 @@ fn read_dispatch_info(mut bytes: &[u8]) -> Option<DispatchInfo> {
 
 /// The least an account keeps.
 pub(crate) fn existential_deposit(runtime: &Runtime) -> Result<u128, AskError> {
-    storage::constant(runtime, "Balances", "ExistentialDeposit")?
-        .ok_or_else(|| AskError::Shape("there is no existential deposit".into()))
+    storage::constant(runtime, "Balances", "ExistentialDeposit")?.ok_or_else(|| AskError::Shape("there is no existential deposit".into()))
 }
 
 /// There are fewer units than fit: the supply is below 2^64.

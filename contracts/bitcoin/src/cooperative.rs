@@ -91,9 +91,8 @@ impl CooperativeSpend {
         let mut secret = key.secret_bytes();
         let scalar = Scalar::from_slice(&secret);
         secret.zeroize();
-        let spices = SecNonceSpices::new()
-            .with_seckey(scalar.expect("both libraries read the same secret keys"))
-            .with_message(&self.sighash);
+        let spices =
+            SecNonceSpices::new().with_seckey(scalar.expect("both libraries read the same secret keys")).with_message(&self.sighash);
         let round = FirstRound::new(self.keys.clone(), session_random, index, spices).map_err(|_| CooperativeError::ForeignKey)?;
         Ok(NonceRound { spend: self, index, round })
     }

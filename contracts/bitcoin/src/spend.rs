@@ -234,10 +234,10 @@ impl UnsignedSpend {
             let mut cache = SighashCache::new(&self.tx);
             let mut witnesses = Vec::with_capacity(self.leaves.len());
             for (index, leaf) in self.leaves.iter().enumerate() {
-                let key = keys.iter().find(|key| key.x_only_public_key().0 == leaf.signer).ok_or_else(|| SignError::NoKey {
-                    outpoint: self.tx.input[index].previous_output,
-                    needed: leaf.signer,
-                })?;
+                let key = keys
+                    .iter()
+                    .find(|key| key.x_only_public_key().0 == leaf.signer)
+                    .ok_or_else(|| SignError::NoKey { outpoint: self.tx.input[index].previous_output, needed: leaf.signer })?;
                 let leaf_hash = TapLeafHash::from_script(&leaf.script, LeafVersion::TapScript);
                 let sighash = cache
                     .taproot_script_spend_signature_hash(index, &Prevouts::All(&self.spent), leaf_hash, TapSighashType::Default)
@@ -270,6 +270,10 @@ impl Leaf {
 
 impl std::fmt::Debug for UnsignedSpend {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UnsignedSpend").field("txid", &self.txid()).field("weight", &self.weight).field("fee", &self.fee).finish_non_exhaustive()
+        f.debug_struct("UnsignedSpend")
+            .field("txid", &self.txid())
+            .field("weight", &self.weight)
+            .field("fee", &self.fee)
+            .finish_non_exhaustive()
     }
 }

@@ -114,7 +114,8 @@ fn nobody_spends_with_the_wrong_key_preimage_amount_or_leaf() {
 fn neither_party_alone_spends_the_key_path() {
     let htlc = htlc();
     let mut tx = redeem_tx(&htlc);
-    let sighash = SighashCache::new(&tx).taproot_key_spend_signature_hash(0, &Prevouts::All(&[htlc.tx_out()]), TapSighashType::Default).unwrap();
+    let sighash =
+        SighashCache::new(&tx).taproot_key_spend_signature_hash(0, &Prevouts::All(&[htlc.tx_out()]), TapSighashType::Default).unwrap();
     for signer in [redeem_key(), refund_key()] {
         let signature = Secp256k1::new().sign_schnorr_no_aux_rand(&Message::from_digest(sighash.to_byte_array()), &signer).serialize();
         tx.input[0].witness = bitcoin::Witness::from_slice(&[signature]);
@@ -149,9 +150,8 @@ fn the_preview_of_a_refund_is_exact_before_and_after_2038() {
 #[test]
 fn a_batch_as_large_as_allowed_is_valid_and_standard() {
     let htlc = htlc();
-    let inputs: Vec<_> = (0..MAX_INPUTS)
-        .map(|n| Redeem { htlc: &htlc, outpoint: outpoint(u8::try_from(n).unwrap()), preimage: PREIMAGE })
-        .collect();
+    let inputs: Vec<_> =
+        (0..MAX_INPUTS).map(|n| Redeem { htlc: &htlc, outpoint: outpoint(u8::try_from(n).unwrap()), preimage: PREIMAGE }).collect();
     let spend = redeem(&inputs, &p2tr(), RATE).unwrap();
     let weight = spend.weight();
     let tx = spend.sign(&[redeem_key()], &ZERO_AUX).unwrap();

@@ -71,7 +71,9 @@ fn the_leaves_are_exactly_what_the_protocol_says() {
     let ripemd = bitcoin::hashes::ripemd160::Hash::hash(&terms().hashlock);
     assert_eq!(
         htlc.redeem_script().to_asm_string(),
-        format!("OP_SIZE OP_PUSHBYTES_1 20 OP_EQUALVERIFY OP_HASH160 OP_PUSHBYTES_20 {ripemd} OP_EQUALVERIFY OP_PUSHBYTES_32 {redeem_key} OP_CHECKSIG")
+        format!(
+            "OP_SIZE OP_PUSHBYTES_1 20 OP_EQUALVERIFY OP_HASH160 OP_PUSHBYTES_20 {ripemd} OP_EQUALVERIFY OP_PUSHBYTES_32 {redeem_key} OP_CHECKSIG"
+        )
     );
     let time = hex::encode(T1.to_le_bytes());
     assert_eq!(
@@ -115,10 +117,7 @@ fn terms_that_nobody_should_sign_are_refused() {
     assert_eq!(refused(Terms { refund_key: off_curve, ..terms() }), TermsError::RefundKey);
     assert_eq!(refused(Terms { refund_key: terms().redeem_key, ..terms() }), TermsError::SameKey);
     assert_eq!(refused(Terms { refund_key: negated, ..terms() }), TermsError::SameKey);
-    assert_eq!(
-        refused(Terms { refund_after: MIN_REFUND_AFTER - 1, ..terms() }),
-        TermsError::NotATime { refund_after: 499_999_999 }
-    );
+    assert_eq!(refused(Terms { refund_after: MIN_REFUND_AFTER - 1, ..terms() }), TermsError::NotATime { refund_after: 499_999_999 });
     let minimum = Amount::from_sat(330);
     for amount in [Amount::ZERO, Amount::from_sat(329), Amount::MAX_MONEY + Amount::from_sat(1), Amount::MAX] {
         assert_eq!(refused(Terms { amount, ..terms() }), TermsError::Amount { amount, minimum });

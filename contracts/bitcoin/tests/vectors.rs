@@ -7,7 +7,9 @@ use bitcoin::hashes::{Hash, sha256};
 use bitcoin::secp256k1::{Message, Secp256k1};
 use bitcoin::sighash::{Prevouts, SighashCache};
 use bitcoin::taproot::LeafVersion;
-use bitcoin::{FeeRate, Sequence, TapLeafHash, TapSighashType, Transaction, TxIn, TxOut, Witness, absolute::LockTime, transaction::Version};
+use bitcoin::{
+    FeeRate, Sequence, TapLeafHash, TapSighashType, Transaction, TxIn, TxOut, Witness, absolute::LockTime, transaction::Version,
+};
 use common::{T1, accepted, outpoint, p2tr, redeem_key, refund_key, terms};
 use htlc_bitcoin::{Htlc, Redeem, SpendError, Terms, redeem};
 use serde::Deserialize;

@@ -17,7 +17,9 @@ fn redeem_witness(htlc: &Htlc) -> Witness {
 }
 
 fn refund_witness(htlc: &Htlc) -> Witness {
-    refund(&[Refund { htlc, outpoint: outpoint(1) }], &p2tr(), RATE).unwrap().sign(&[refund_key()], &[0; 32]).unwrap().input[0].witness.clone()
+    refund(&[Refund { htlc, outpoint: outpoint(1) }], &p2tr(), RATE).unwrap().sign(&[refund_key()], &[0; 32]).unwrap().input[0]
+        .witness
+        .clone()
 }
 
 fn with_annex(witness: &Witness) -> Witness {

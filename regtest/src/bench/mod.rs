@@ -49,7 +49,8 @@ pub fn run(cache: &Cache, checkout: &Path, output: Output) -> Result<()> {
 }
 
 fn fsyncs(counted: &Counted) -> Vec<Row> {
-    let row = |what: &str, measured, details: String| Row { id: "B3", what: what.to_owned(), goal: Goal::count_at_most(12), measured, details };
+    let row =
+        |what: &str, measured, details: String| Row { id: "B3", what: what.to_owned(), goal: Goal::count_at_most(12), measured, details };
     match counted {
         Counted::Yes { initiator, participant } => {
             let detail = || "fsync and fdatasync calls during one completed swap".to_owned();

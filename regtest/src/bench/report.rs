@@ -29,7 +29,10 @@ enum Unit {
 #[derive(Clone, Copy, Debug)]
 pub enum Measured {
     /// One measured thing over another.
-    Ratio { of: u64, over: u64 },
+    Ratio {
+        of: u64,
+        over: u64,
+    },
     Count(u64),
     NotYet,
 }
@@ -174,7 +177,10 @@ mod tests {
     fn counts_have_no_hundredths_and_what_is_not_measured_meets_nothing() {
         let goal = Goal::count_at_most(12);
         assert_eq!(goal.to_string(), "<= 12");
-        assert_eq!([goal.is_met(Measured::Count(12)), goal.is_met(Measured::Count(13)), goal.is_met(Measured::NotYet)], [Some(true), Some(false), None]);
+        assert_eq!(
+            [goal.is_met(Measured::Count(12)), goal.is_met(Measured::Count(13)), goal.is_met(Measured::NotYet)],
+            [Some(true), Some(false), None]
+        );
     }
 
     #[test]

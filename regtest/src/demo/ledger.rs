@@ -118,7 +118,8 @@ impl Ledger {
         let tfchain = stage.tfchain().clone();
         stage.until("beta's closing block to be final", |_| Ok((tfchain.finalized()?.number >= closing).then_some(())))?;
         let (before, after) = (tfchain.head(closing - 1)?, tfchain.head(closing)?);
-        let gained = i128::try_from(tfchain.balance(&self.alice.account, after)?)? - i128::try_from(tfchain.balance(&self.alice.account, before)?)?;
+        let gained =
+            i128::try_from(tfchain.balance(&self.alice.account, after)?)? - i128::try_from(tfchain.balance(&self.alice.account, before)?)?;
         let promised = match outcome {
             Outcome::Completed => i128::from(units),
             Outcome::Refunded => 0,
@@ -184,7 +185,13 @@ fn beta_of(played: &Played) -> Leg {
 }
 
 /// The steps in their order; those of beta only if it came to that.
-fn rows(stage: &Stage, played: &Played, legs: (&Leg, &Leg), transactions: (&MinedTransaction, &MinedTransaction), fee_units: i128) -> Result<Vec<Row>> {
+fn rows(
+    stage: &Stage,
+    played: &Played,
+    legs: (&Leg, &Leg),
+    transactions: (&MinedTransaction, &MinedTransaction),
+    fee_units: i128,
+) -> Result<Vec<Row>> {
     let ((alpha, beta), (funding, spending)) = (legs, transactions);
     let seen = &played.seen;
     let mut rows = vec![on_bitcoin("fund alpha", funding, seen.alpha_funded)];
@@ -220,5 +227,13 @@ fn on_tfchain(stage: &Stage, step: &str, transaction: Transaction, fee: i128, se
         Some((block, index)) => Some(stage.tfchain().weight(stage.tfchain().head(block)?, index)?),
         None => None,
     };
-    Ok(Row { step: step.to_owned(), chain: Chain::TfChain, block: transaction.height, transaction: transaction.id, size, fee: Some(fee), seen })
+    Ok(Row {
+        step: step.to_owned(),
+        chain: Chain::TfChain,
+        block: transaction.height,
+        transaction: transaction.id,
+        size,
+        fee: Some(fee),
+        seen,
+    })
 }

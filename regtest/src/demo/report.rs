@@ -114,9 +114,15 @@ impl Report {
         for (who, balances) in [("alice", &totals.alice), ("bob", &totals.bob)] {
             let (before, after) = (balances.before, balances.after);
             table.row([format!("{who} sat"), before.sats.to_string(), after.sats.to_string(), format!("{:+}", balances.sats_gained())]);
-            table.row([format!("{who} TFT units"), before.units.to_string(), after.units.to_string(), format!("{:+}", balances.units_gained())]);
+            table.row([
+                format!("{who} TFT units"),
+                before.units.to_string(),
+                after.units.to_string(),
+                format!("{:+}", balances.units_gained()),
+            ]);
         }
-        let word = if totals.conserved { "Conserved: the swaps and the fees explain every satoshi and every unit." } else { "NOT conserved!" };
+        let word =
+            if totals.conserved { "Conserved: the swaps and the fees explain every satoshi and every unit." } else { "NOT conserved!" };
         format!("{table}{word}")
     }
 }
@@ -141,7 +147,14 @@ impl Entry {
             ]);
         }
         let outcome = self.outcome.word();
-        format!("Scene {}: {}\n{table}{outcome} after {} s: {} sat for {} TFT units\n", self.scene.number(), self.scene.title(), self.took.as_secs(), self.sats, self.units)
+        format!(
+            "Scene {}: {}\n{table}{outcome} after {} s: {} sat for {} TFT units\n",
+            self.scene.number(),
+            self.scene.title(),
+            self.took.as_secs(),
+            self.sats,
+            self.units
+        )
     }
 
     fn json(&self) -> Value {

@@ -8,10 +8,10 @@ use anyhow::{Result, anyhow, bail};
 use serde_json::{Value, json};
 
 use crate::interrupt;
+use crate::localnet::Localnet;
 use crate::localnet::bitcoin::Bitcoin;
 use crate::localnet::engine::decimal;
 use crate::localnet::tfchain::TfChain;
-use crate::localnet::Localnet;
 use crate::rpc::Client;
 
 /// Far shorter than any block.
@@ -182,4 +182,3 @@ impl Transaction {
         Some(Self { id: value["id"].as_str()?.to_owned(), height: value["height"].as_u64() })
     }
 }
-

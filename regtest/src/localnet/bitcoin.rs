@@ -140,14 +140,15 @@ fn satoshis(amount: &Value) -> Result<u64> {
     format!("{bitcoins:.8}").replace('.', "").parse().with_context(|| format!("{amount} is no amount"))
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn decimal_bitcoins_become_exact_satoshis() {
-        for (text, expected) in [("0.00000001", 1), ("20999999.97690000", 2_099_999_997_690_000), ("50", 5_000_000_000), ("0.1", 10_000_000)] {
+        for (text, expected) in
+            [("0.00000001", 1), ("20999999.97690000", 2_099_999_997_690_000), ("50", 5_000_000_000), ("0.1", 10_000_000)]
+        {
             let amount: Value = serde_json::from_str(text).unwrap();
             assert_eq!(satoshis(&amount).unwrap(), expected);
         }

@@ -44,7 +44,14 @@ pub struct Ports {
 }
 
 /// Makes an engine's data folder by `twinswap init`.
-pub fn prepare(home: &Home, programs: &Programs, who: &str, ports: Ports, bitcoin: &BitcoinState, tfchain: &TfChainState) -> Result<Prepared> {
+pub fn prepare(
+    home: &Home,
+    programs: &Programs,
+    who: &str,
+    ports: Ports,
+    bitcoin: &BitcoinState,
+    tfchain: &TfChainState,
+) -> Result<Prepared> {
     let data = home.folder().join(who);
     let twinswapd = own_copy(home, &programs.twinswapd)?;
     let twinswap = own_copy(home, &programs.twinswap)?;

@@ -47,7 +47,10 @@ impl Localnet {
             Attempt::Acquired(lock) => lock,
             Attempt::Held { by } => {
                 let by = by.map(|pid| format!(" (process {pid})")).unwrap_or_default();
-                bail!("a localnet named `{}` runs already{by}: stop it with `cargo regtest down --name {0}`, or choose another --name", options.name);
+                bail!(
+                    "a localnet named `{}` runs already{by}: stop it with `cargo regtest down --name {0}`, or choose another --name",
+                    options.name
+                );
             }
         };
         clear(&home, &[LOCK, SUPERVISOR_LOG])?;

@@ -126,7 +126,9 @@ fn source(folder: &Path) -> Result<PathBuf> {
     fs::write(fetch.join("src").join("lib.rs"), "")?;
     fs::write(
         fetch.join("Cargo.toml"),
-        format!("[package]\nname = \"fetch-bitcoin-core\"\nedition = \"2024\"\n\n[dependencies]\n{SOURCE_CRATE} = \"={SOURCE_VERSION}\"\n\n[workspace]\n"),
+        format!(
+            "[package]\nname = \"fetch-bitcoin-core\"\nedition = \"2024\"\n\n[dependencies]\n{SOURCE_CRATE} = \"={SOURCE_VERSION}\"\n\n[workspace]\n"
+        ),
     )?;
     let mut metadata = cargo(&fetch, &fetch.join("target"));
     metadata.args(["metadata", "--format-version", "1"]);

@@ -33,7 +33,10 @@ pub struct MissingPackages {
 impl fmt::Display for MissingPackages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = self.packages.join(" ");
-        write!(f, "packages are missing; run this and then the same command again:\n\n  sudo sh -c 'apt-get update && apt-get install --yes {list}'\n")
+        write!(
+            f,
+            "packages are missing; run this and then the same command again:\n\n  sudo sh -c 'apt-get update && apt-get install --yes {list}'\n"
+        )
     }
 }
 

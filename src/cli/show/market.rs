@@ -39,7 +39,11 @@ pub fn offer(offer: &OfferView) -> String {
         ("tags", tags.join(" ")),
     ]);
     let reach = text(&document.reach);
-    let take = format!("twinswap order submit --reach {reach} --offer {} --amount {}", offer.id, tft(document.min).replace(' ', "").to_lowercase());
+    let take = format!(
+        "twinswap order submit --reach {reach} --offer {} --amount {}",
+        offer.id,
+        tft(document.min).replace(' ', "").to_lowercase()
+    );
     format!("{sheet}\n\nSomebody else takes it with:\n  {take}")
 }
 

@@ -12,13 +12,7 @@ use swap_contract::outcome::Deadline;
 pub fn swaps(swaps: &Page<SwapView>) -> String {
     page(swaps, &["swap", "you give", "you get", "phase", "begun"], "no swaps", |swap| {
         let (gives, gets) = sides(swap);
-        vec![
-            short(swap.id),
-            amount(gives.side, gives.amount),
-            amount(gets.side, gets.amount),
-            word(&swap.phase),
-            moment(swap.created_at.0),
-        ]
+        vec![short(swap.id), amount(gives.side, gives.amount), amount(gets.side, gets.amount), word(&swap.phase), moment(swap.created_at.0)]
     })
 }
 

@@ -27,7 +27,8 @@ fn htlc() -> Htlc {
 }
 
 fn tx(salt: u32, inputs: &[OutPoint], outputs: Vec<TxOut>) -> Transaction {
-    let input = inputs.iter().map(|outpoint| TxIn { previous_output: *outpoint, witness: Witness::from_slice(&[[0; 64]]), ..TxIn::default() });
+    let input =
+        inputs.iter().map(|outpoint| TxIn { previous_output: *outpoint, witness: Witness::from_slice(&[[0; 64]]), ..TxIn::default() });
     Transaction { version: transaction::Version::TWO, lock_time: LockTime::from_consensus(salt), input: input.collect(), output: outputs }
 }
 
@@ -47,7 +48,10 @@ fn redeeming(funding: &Transaction) -> Transaction {
 
 fn refunding(funding: &Transaction) -> Transaction {
     let (htlc, payout) = (htlc(), htlc().script_pubkey());
-    refund(&[Refund { htlc: &htlc, outpoint: at(funding) }], &payout, FeeRate::from_sat_per_kwu(500)).unwrap().sign(&[key(2)], &[0; 32]).unwrap()
+    refund(&[Refund { htlc: &htlc, outpoint: at(funding) }], &payout, FeeRate::from_sat_per_kwu(500))
+        .unwrap()
+        .sign(&[key(2)], &[0; 32])
+        .unwrap()
 }
 
 fn block(txdata: &[&Transaction]) -> Block {

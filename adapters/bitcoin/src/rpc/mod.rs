@@ -166,10 +166,9 @@ impl Rpc {
         }
         let client = self.client()?;
         match tokio::time::timeout(CALL_TIMEOUT, client.batch_request::<T>(request)).await {
-            Ok(Ok(answers)) => Ok(answers
-                .into_iter()
-                .map(|answer| answer.map_err(|error| node_error(method, error.code(), error.message())))
-                .collect()),
+            Ok(Ok(answers)) => {
+                Ok(answers.into_iter().map(|answer| answer.map_err(|error| node_error(method, error.code(), error.message()))).collect())
+            }
             Ok(Err(error)) => {
                 if is_unauthorized(&error) {
                     self.forget_client();

@@ -46,7 +46,8 @@ impl Bitcoind {
             let filter = tracing_subscriber::EnvFilter::from_default_env();
             tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().init();
         });
-        let mut bitcoind = Self { child: None, folder: TempDir::new().unwrap(), port: free_port(), p2p: free_port(), clock: AtomicU64::new(0) };
+        let mut bitcoind =
+            Self { child: None, folder: TempDir::new().unwrap(), port: free_port(), p2p: free_port(), clock: AtomicU64::new(0) };
         bitcoind.launch(&[]);
         bitcoind.ready().await;
         bitcoind
@@ -213,9 +214,15 @@ fn executable() -> PathBuf {
     if let Some(exe) = std::env::var_os("BITCOIND_EXE") {
         return PathBuf::from(exe);
     }
-    let in_path = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).map(|folder| folder.join("bitcoind")).collect::<Vec<_>>());
+    let in_path =
+        std::env::var_os("PATH").map(|path| std::env::split_paths(&path).map(|folder| folder.join("bitcoind")).collect::<Vec<_>>());
     let built = built().into_iter();
-    in_path.into_iter().flatten().chain(built).find(|exe| exe.is_file()).expect("no bitcoind found: run `cargo regtest setup`, or set BITCOIND_EXE")
+    in_path
+        .into_iter()
+        .flatten()
+        .chain(built)
+        .find(|exe| exe.is_file())
+        .expect("no bitcoind found: run `cargo regtest setup`, or set BITCOIND_EXE")
 }
 
 fn built() -> Vec<PathBuf> {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 use std::{env, fs};
-use subxt::rpcs::client::{RpcParams, rpc_params};
 use subxt::rpcs::RpcClient;
+use subxt::rpcs::client::{RpcParams, rpc_params};
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
 

@@ -53,13 +53,7 @@ pub fn p2wpkh() -> ScriptBuf {
 /// Every kind of script that a payout may be.
 pub fn payouts() -> Vec<ScriptBuf> {
     let public = bitcoin::PublicKey::new(key(9).public_key());
-    vec![
-        p2tr(),
-        p2wpkh(),
-        p2wpkh().to_p2wsh(),
-        p2wpkh().to_p2sh(),
-        ScriptBuf::new_p2pkh(&public.pubkey_hash()),
-    ]
+    vec![p2tr(), p2wpkh(), p2wpkh().to_p2wsh(), p2wpkh().to_p2sh(), ScriptBuf::new_p2pkh(&public.pubkey_hash())]
 }
 
 /// Runs the script of every input as a block would. `spent` are the outputs that the inputs spend.
