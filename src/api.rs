@@ -340,6 +340,25 @@ pub struct StepView {
     pub tries: u32,
     /// Why the last try failed.
     pub last_error: Option<String>,
+    /// What the newest attempt pays, in the chain's base unit. Nothing before the first, nor where the chain tells only afterwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fee: Option<String>,
+    /// Its rate in sat/vB, rounded down (Bitcoin only).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fee_rate: Option<u64>,
+    /// The most this step may ever pay, in satoshis (Bitcoin only): the fee rises towards it as the deadline comes near.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fee_budget: Option<Sats>,
+    /// The deadline its fee is decided by, on Bitcoin's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<ChainTime>,
+}
+
+impl StepView {
+    /// A step that has not been sent since the engine started.
+    pub fn untried(step: Step, tx: TxRef) -> Self {
+        Self { step, tx, tries: 0, last_error: None, fee: None, fee_rate: None, fee_budget: None, deadline: None }
+    }
 }
 
 /// One entry of a swap's history.

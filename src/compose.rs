@@ -2,6 +2,7 @@
 
 use crate::bus::http::HttpBus;
 use crate::config::{BitcoinAuth, Config};
+use crate::engine::host::Host;
 use crate::engine::keys::Keys;
 use crate::engine::{Chains, Engine, Parts, StartError};
 use crate::store::Store;
@@ -24,7 +25,7 @@ pub const DATABASE: &str = "twinswap.db";
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Starts the engine of a config. Waits for nodes that are away. `lock` is the data folder's.
-pub async fn start(config: &Config, keys: Keys, lock: File) -> Result<Engine, StartError> {
+pub async fn start(config: &Config, keys: Keys, lock: File, host: Arc<dyn Host>) -> Result<Engine, StartError> {
     let store = Store::open(&config.data_dir.join(DATABASE)).await?;
     let keys = Arc::new(keys);
     let bitcoin = open_bitcoin(config, &keys, &store).await?;
@@ -38,6 +39,7 @@ pub async fn start(config: &Config, keys: Keys, lock: File) -> Result<Engine, St
     Engine::start(Parts {
         store,
         keys,
+        host,
         chains: Chains { alpha: Arc::new(bitcoin), beta: tfchain },
         bus: Arc::new(HttpBus::new()),
         network,

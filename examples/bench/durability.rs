@@ -26,7 +26,7 @@ pub async fn measure(folder: &Path) -> Result<Value> {
     let event = Event { clocks: swaps::clocks(), fact: Fact::Clock };
     let bytes = vec![b'x'; serde_json::to_vec(&event)?.len() + serde_json::to_vec(&new.swap.snapshot())?.len()];
     let mut file = std::fs::File::create(folder.path().join("raw"))?;
-    let cursor = (Side::Alpha, Height(1));
+    let cursor = Some((Side::Alpha, Height(1)));
     let (mut now, mut later, mut raw) = (Vec::new(), Vec::new(), Vec::new());
     for seq in 0..TRANSITIONS {
         let begin = Instant::now();

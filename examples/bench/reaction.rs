@@ -16,6 +16,7 @@ use swap_contract::time::Height;
 use tempfile::TempDir;
 use tokio::sync::mpsc::UnboundedReceiver;
 use twinswap::bus::http::HttpBus;
+use twinswap::engine::host::System;
 use twinswap::engine::keys::Keys;
 use twinswap::engine::{Chains, Engine, Parts};
 use twinswap::store::{NewSwap, Store};
@@ -88,6 +89,7 @@ impl Subject {
         let engine = Engine::start(Parts {
             store,
             keys,
+            host: Arc::new(System::default()),
             chains: Chains { alpha: alpha.clone(), beta: beta.clone() },
             bus: Arc::new(HttpBus::new()),
             network: swaps::network(),

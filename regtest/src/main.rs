@@ -18,8 +18,10 @@ mod rpc;
 mod setup;
 mod status;
 mod supervisor;
+mod sweep;
 mod table;
 mod test;
+mod tool;
 mod wallet_checks;
 
 use std::ffi::OsString;
@@ -129,6 +131,21 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Play swaps between two real engines on chains in memory, with virtual time and whatever can go wrong. See `simulate --help`.
+    #[command(disable_help_flag = true)]
+    Simulate {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Kill an engine just before and just behind everything it does, on real nodes; every swap must end as if nothing had been.
+    KillSweep {
+        /// Only the most dangerous moments.
+        #[arg(long)]
+        short: bool,
+        /// One JSON object a point, and one at the end.
+        #[arg(long)]
+        json: bool,
+    },
     /// Kill an engine (SIGKILL), in the middle of whatever it does.
     Kill {
         /// alice or bob.
@@ -195,6 +212,9 @@ fn main() -> ExitCode {
     match run(CommandLine::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(tool::Exited(code)) = error.downcast_ref() {
+                return ExitCode::from(*code);
+            }
             say(format!("error: {error:#}"));
             if error.is::<MissingPackages>() {
                 ExitCode::from(EXIT_PACKAGES_MISSING)
@@ -213,7 +233,7 @@ fn run(command: Command) -> Result<()> {
         Command::Setup(chains) => setup::run(&cache, &checkout()?, chains.parts()).map(drop),
         Command::Up { name, chains, detach, block_seconds, keep } => {
             let tools = setup::run(&cache, &checkout()?, chains.parts())?;
-            let order = Order { tools, options: Options { name: name.name, block_seconds, keep } };
+            let order = Order { tools, options: Options { name: name.name, block_seconds, keep, pairs: 1 } };
             if detach {
                 println!("{}", status::introduction(&supervisor::detach(&cache, &order)?));
                 return Ok(());
@@ -246,6 +266,11 @@ fn run(command: Command) -> Result<()> {
         Command::Demo { json } => demo::run(&cache, &checkout()?, if json { demo::Output::Json } else { demo::Output::Tables }),
         Command::Test => test::run(&cache, &checkout()?),
         Command::Bench { json } => bench::run(&cache, &checkout()?, if json { demo::Output::Json } else { demo::Output::Tables }),
+        Command::KillSweep { short, json } => {
+            let extent = if short { sweep::Extent::Short } else { sweep::Extent::Whole };
+            sweep::run(&cache, &checkout()?, if json { demo::Output::Json } else { demo::Output::Tables }, extent)
+        }
+        Command::Simulate { args } => tool::SIMULATE.run(&cache, &checkout()?, &args),
         Command::Kill { who, name } => supervisor::kill(&Home::new(&cache, &name.name)?, &who),
         Command::Start { who, name } => supervisor::start(&Home::new(&cache, &name.name)?, &who),
         Command::Env { name } => print_environment(&cache, &Home::new(&cache, &name.name)?),

@@ -8,12 +8,14 @@ use std::future::Future;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use twinswap::cli::passphrase;
 use twinswap::compose;
 use twinswap::config::{Config, FILE_NAME, TEMPLATE, default_data_dir, environment};
+use twinswap::engine::host::{Host, System};
 use twinswap::engine::{StartError, keys, lock_folder};
 use twinswap::rpc::{Guard, Server, TOKEN_FILE, Token, serve};
 
@@ -54,6 +56,9 @@ struct Args {
     /// Print a config with every option and its comment, and stop
     #[arg(long, conflicts_with = "check_config")]
     print_config: bool,
+    /// For crash tests: the moment at which this process kills itself, and at which passage of it, as before.send.redeem_beta:1
+    #[arg(long, hide = true, value_name = "MOMENT")]
+    die_at: Option<String>,
 }
 
 /// An error and the exit code that tells it apart.
@@ -104,7 +109,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     let lock = lock_folder(&config.data_dir, &format!("rpc {}", config.rpc.listen)).map_err(anyhow::Error::from)?;
     let keys = unlock(args, &config).map_err(Failure::with_code(3))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("threads").map_err(Failure::from)?;
-    runtime.block_on(work(config, keys, lock)).map_err(Failure::from)
+    runtime.block_on(work(config, keys, lock, host(args))).map_err(Failure::from)
 }
 
 /// Secrets stay in this process: no core dump, no debugger, and files that only their owner can read.
@@ -144,7 +149,7 @@ fn unlock(args: &Args, config: &Config) -> anyhow::Result<keys::Keys> {
     Ok(keys::unlock(&config.data_dir, &passphrase)?)
 }
 
-async fn work(mut config: Config, keys: keys::Keys, lock: std::fs::File) -> anyhow::Result<()> {
+async fn work(mut config: Config, keys: keys::Keys, lock: std::fs::File, host: Arc<dyn Host>) -> anyhow::Result<()> {
     let stop = stop_signal()?;
     tokio::pin!(stop);
     let token = Token::load_or_create(&config.data_dir)?;
@@ -157,7 +162,7 @@ async fn work(mut config: Config, keys: keys::Keys, lock: std::fs::File) -> anyh
     config.bus.listen = bus.local_addr()?;
     let guard = Guard::owner(token, &config.rpc);
     let engine = tokio::select! {
-        engine = compose::start(&config, keys, lock) => engine?,
+        engine = compose::start(&config, keys, lock, host) => engine?,
         () = &mut stop => return Ok(()),
     };
     let rpc = serve(rpc, guard, engine.clone())?;
@@ -171,6 +176,12 @@ async fn work(mut config: Config, keys: keys::Keys, lock: std::fs::File) -> anyh
     tokio::join!(rpc.stop(), bus.stop());
     engine.shutdown().await;
     failed.map_or(Ok(()), |reason| Err(anyhow::anyhow!("{reason}; nothing is lost: start the engine again")))
+}
+
+fn host(args: &Args) -> Arc<dyn Host> {
+    let Some(moment) = &args.die_at else { return Arc::new(System::default()) };
+    let (name, times) = moment.rsplit_once(':').and_then(|(name, times)| Some((name, times.parse().ok()?))).unwrap_or((moment, 1));
+    Arc::new(System::that_dies_at(name, times))
 }
 
 /// Ends when the system or the user wants the process to.

@@ -1,14 +1,18 @@
-//! One step of a swap on its chain: signed, handed back to be stored, then sent.
+//! One step of a swap on its chain: signed, handed back to be stored, then sent. What it pays is decided anew at every try.
 
 use super::SwapChain;
+use super::host::{Deed, Host, Moment};
 use super::keys::Keys;
 use crate::store::OutboxRow;
 use std::sync::Arc;
+use swap_contract::amount::Sats;
 use swap_contract::event::{Action, Step};
+use swap_contract::fees::{Exit, funding_ceiling, rate_of};
 use swap_contract::leg::{Side, TxRef};
-use swap_contract::port::{ChainError, FeeRate, HtlcOp, LegTerms, OpKind, Redeem, SignedTx, SwapKeys};
+use swap_contract::policy::Policy;
+use swap_contract::port::{ChainError, FeeRate, HtlcOp, LegTerms, OpKind, QuoteFor, Redeem, SignedTx, SwapKeys};
 use swap_contract::swap::Swap;
-use swap_contract::time::Clocks;
+use swap_contract::time::{ChainTime, Clocks};
 
 /// Confirmation targets in blocks, for fee estimates.
 const FUND_TARGET: u16 = 3;
@@ -21,8 +25,23 @@ pub(super) struct Job {
     action: Action,
     op: HtlcOp,
     /// The same step as it was sent before.
-    stored: Option<(SignedTx, FeeRate)>,
-    max_rate: FeeRate,
+    stored: Option<Stored>,
+    price: Pricing,
+}
+
+struct Stored {
+    tx: SignedTx,
+    paid: FeeRate,
+}
+
+/// What decides about the fee.
+enum Pricing {
+    /// The chain sets it.
+    Fixed,
+    /// A funding of this value: the estimate, unless that is more than the funding is worth.
+    Funding(Sats, &'static Policy),
+    /// An exit, at this time of its chain's clock.
+    Exit(Exit, ChainTime, &'static Policy),
 }
 
 /// What came of it.
@@ -68,7 +87,7 @@ pub(super) fn job(swap: &Swap, action: Action, clocks: &Clocks, row: Option<&Out
     };
     let htlc = || swap.leg(side).funding().map(|funding| funding.htlc.clone());
     let kind = match action.step {
-        Step::FundAlpha | Step::FundBeta => OpKind::Fund { refund_after: action.refund_after? },
+        Step::FundAlpha | Step::FundBeta => OpKind::Fund { refund_after: action.refund_after?, replaces: None },
         Step::RefundAlpha | Step::RefundBeta => OpKind::Refund { htlc: htlc()? },
         Step::RedeemBeta => {
             let permit = swap.reveal_permit(action.step, clocks)?;
@@ -89,38 +108,65 @@ pub(super) fn job(swap: &Swap, action: Action, clocks: &Clocks, row: Option<&Out
             inputs: row.inputs.clone(),
             durable: true,
         };
-        (tx, FeeRate(row.fee_rate))
+        Stored { tx, paid: FeeRate(row.fee_rate) }
     });
-    let max_rate = FeeRate::from_sat_per_vb(contract.policy().max_fee_rate);
-    Some(Job { action, op: HtlcOp { terms, salt, kind, fee_rate: FeeRate(0) }, stored, max_rate })
+    let policy = contract.policy();
+    let price = match (action.step, swap.exit(action.step)) {
+        (Step::FundAlpha, _) => Pricing::Funding(contract.alpha_amount(), policy),
+        (_, Some(exit)) => Pricing::Exit(exit, clocks.alpha.time, policy),
+        (Step::FundBeta | Step::RedeemBeta | Step::RedeemAlpha | Step::RefundAlpha | Step::RefundBeta, None) => Pricing::Fixed,
+    };
+    Some(Job { action, op: HtlcOp { terms, salt, kind, fee_rate: FeeRate(0) }, stored, price })
 }
 
-/// Signs the step, or sends again what was signed before. An exit whose fee rate has fallen behind, or that its node does not
-/// take as it is (a reorg moved the HTLC, the mempool's floor rose), is signed anew. Whatever fails on the way, what is stored
-/// is sent.
-pub(super) async fn run(chain: Arc<dyn SwapChain>, mut job: Job, reserved: Vec<String>) -> Effect {
+/// Signs the step, or sends again what was signed before. What falls behind the fee it should pay is signed anew, and so is an
+/// exit that its node does not take as it is (a reorg moved the HTLC, the mempool's floor rose). A rate never falls. Whatever
+/// fails on the way, what is stored is sent.
+pub(super) async fn run(chain: Arc<dyn SwapChain>, mut job: Job, reserved: Vec<String>, host: Arc<dyn Host>) -> Effect {
     let step = job.action.step;
-    let (target, is_exit) = match step {
-        Step::FundAlpha | Step::FundBeta => (FUND_TARGET, false),
-        Step::RedeemBeta | Step::RedeemAlpha | Step::RefundAlpha | Step::RefundBeta => (EXIT_TARGET, true),
+    let rate = rate(&chain, &job).await;
+    let Some(Stored { tx: old, paid }) = job.stored.take() else {
+        return match sign(&chain, job, rate, &reserved).await {
+            Ok(new) => Effect::Prepared(new),
+            Err(failure) => Effect::Failed { step, failure },
+        };
     };
-    let rate = chain.fee_rate(target).await.map(|rate| rate.min(job.max_rate));
-    let stored = job.stored.take();
-    if let Some((tx, paid)) = &stored {
-        let outbid = is_exit && rate.as_ref().is_ok_and(|rate| rate.0 >= paid.0 + BUMP);
-        if !outbid {
-            let sent = send(chain.clone(), step, tx.clone()).await;
-            if !is_exit || !sent.is_turned_down() {
-                return sent;
-            }
+    let outbid = rate.as_ref().is_ok_and(|rate| rate.0 >= paid.0.saturating_add(BUMP));
+    if !outbid {
+        let sent = send(chain.clone(), step, old.clone(), host.clone()).await;
+        if matches!(job.price, Pricing::Funding(..)) || !sent.is_turned_down() {
+            return sent;
         }
     }
-    match (sign(&chain, job, rate, &reserved).await, stored) {
-        (Ok(new), Some((old, _))) if new.tx.bytes == old.bytes => send(chain, step, old).await,
-        (Ok(new), _) => Effect::Prepared(new),
-        (Err(_), Some((old, _))) => send(chain, step, old).await,
-        (Err(failure), None) => Effect::Failed { step, failure },
+    if let OpKind::Fund { replaces, .. } = &mut job.op.kind {
+        *replaces = Some(old.bytes.clone());
     }
+    match sign(&chain, job, rate.map(|rate| rate.max(paid)), &reserved).await {
+        Ok(new) if new.tx.bytes != old.bytes => Effect::Prepared(new),
+        Ok(_) | Err(_) => send(chain, step, old, host).await,
+    }
+}
+
+/// What the step should pay now.
+async fn rate(chain: &Arc<dyn SwapChain>, job: &Job) -> Result<FeeRate, ChainError> {
+    let (target, value, what) = match &job.price {
+        Pricing::Fixed => return chain.fee_rate(EXIT_TARGET).await,
+        Pricing::Funding(value, _) => (FUND_TARGET, *value, QuoteFor::Fund),
+        Pricing::Exit(exit, ..) => {
+            let what = if matches!(job.op.kind, OpKind::Redeem(_)) { QuoteFor::Redeem } else { QuoteFor::Refund };
+            (EXIT_TARGET, exit.value, what)
+        }
+    };
+    let estimate = chain.fee_rate(target).await?;
+    let vsize = match &job.stored {
+        Some(stored) => stored.tx.size,
+        None => chain.quote(what, value.0).await?.size,
+    };
+    Ok(match &job.price {
+        Pricing::Fixed => estimate,
+        Pricing::Funding(value, policy) => estimate.min(funding_ceiling(*value, vsize, policy)),
+        Pricing::Exit(exit, now, policy) => exit.rate(estimate, vsize, *now, policy),
+    })
 }
 
 async fn sign(
@@ -129,15 +175,19 @@ async fn sign(
     rate: Result<FeeRate, ChainError>,
     reserved: &[String],
 ) -> Result<Prepared, ChainError> {
-    let fee_rate = rate?;
-    job.op.fee_rate = fee_rate;
+    job.op.fee_rate = rate?;
     let tx = chain.prepare(&job.op, reserved).await?;
+    // The node may ask for more than it was to be: what counts is what it pays.
+    let fee_rate = job.op.fee_rate.max(rate_of(Sats(tx.fee), tx.size));
     Ok(Prepared { action: job.action, tx, fee_rate })
 }
 
 /// Sends what is stored.
-pub(super) async fn send(chain: Arc<dyn SwapChain>, step: Step, tx: SignedTx) -> Effect {
-    match chain.broadcast(&tx).await {
+pub(super) async fn send(chain: Arc<dyn SwapChain>, step: Step, tx: SignedTx, host: Arc<dyn Host>) -> Effect {
+    host.pass(Moment::Before(Deed::Send(step))).await;
+    let sent = chain.broadcast(&tx).await;
+    host.pass(Moment::After(Deed::Send(step))).await;
+    match sent {
         Ok(tx) => Effect::Sent { step, tx },
         Err(failure) => Effect::Failed { step, failure },
     }

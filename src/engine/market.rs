@@ -1,7 +1,8 @@
 //! From an offer to a doubly signed contract: the maker's waiting period and choice, the taker's order and countersignature.
 
 use super::driver::Command;
-use super::{Engine, now};
+use super::Engine;
+use super::host::{Deed, Moment};
 use crate::api::{Countersign, Direction, OfferState, OfferView, OrderAnswer, OrderState, OrderSubmit, OrderView, PlaceOrder};
 use crate::bus::BusError;
 use crate::error::ApiError;
@@ -40,7 +41,7 @@ impl Engine {
         if view.state != OfferState::Open {
             return Err(ApiError::WrongState { reason: format!("the offer is {:?}", view.state).to_lowercase() });
         }
-        let salt = fresh_salt();
+        let salt = self.fresh_salt();
         let gives = Order::gives(&offer);
         let order = Order {
             network: rules.network,
@@ -63,13 +64,13 @@ impl Engine {
         let id = signed.document.id();
         let new =
             NewOrder { direction: Direction::Placed, offer, signed, reach: submit.reach.clone(), decide_at: UnixTime(0), now: rules.now };
-        self.store().insert_order(&new).await?;
+        self.keep("order", self.store().insert_order(&new)).await?;
         info!(order = %id, reach = submit.reach, "order placed");
         match self.call::<_, OrderAnswer>(&submit.reach, "order.place", &PlaceOrder { signed: new.signed }).await {
             Ok(_) => {}
             Err(refused @ ApiError::CounterpartyRefused { .. }) => {
                 let states = (OrderState::Waiting, OrderState::Refused);
-                self.store().update_order(&id, states, Some(&refused.to_string()), None).await?;
+                self.move_order(&id, states, Some(&refused.to_string()), None).await?;
                 return Err(refused);
             }
             // It may have arrived; the order waits and is sent again.
@@ -108,7 +109,7 @@ impl Engine {
         // The period runs from the first order on, for all of them.
         let decide_at = same.iter().map(|row| row.decide_at).min().unwrap_or(rules.now.plus(offer.waiting_period));
         let new = NewOrder { direction: Direction::Received, offer, signed: place.signed, reach: String::new(), decide_at, now: rules.now };
-        self.store().insert_order(&new).await?;
+        self.keep("order", self.store().insert_order(&new)).await?;
         info!(order = %id, "order received");
         self.order_answer(id).await
     }
@@ -137,7 +138,7 @@ impl Engine {
         if contract.document.id() != countersign.contract {
             return Err(ApiError::WrongState { reason: format!("the contract is {}", contract.document.id()) });
         }
-        if contract.document.countersign_by.plus(self.policy().clock_skew) < now() {
+        if contract.document.countersign_by.plus(self.policy().clock_skew) < self.now() {
             return Err(ApiError::WrongState { reason: "the contract was to be signed earlier".into() });
         }
         verify_party(&contract.document, &contract.document.taker, &countersign.signature)?;
@@ -155,7 +156,7 @@ impl Engine {
         let signed = SignedContract { document: contract.document, maker: contract.signature, taker };
         let document = signed.verify()?.clone();
         let role = document.role_of(&self.account()).ok_or(ApiError::WrongState { reason: "not a party".into() })?;
-        let new = NewSwap { contract: signed, order, swap: Swap::new(document, role), agreed, now: now() };
+        let new = NewSwap { contract: signed, order, swap: Swap::new(document, role), agreed, now: self.now() };
         self.ask(|reply| Command::Begin(Box::new(new), reply)).await?.map_err(|error| match error {
             crate::store::StoreError::Exists { what } if what.contains("hashlock") => ApiError::DuplicateHashlock,
             other => ApiError::Store(other),
@@ -180,29 +181,34 @@ impl Engine {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
             tick.tick().await;
-            let placed = match self.pending(Direction::Placed).await {
-                Ok(placed) => placed,
-                Err(failure) => {
-                    warn!(%failure, "orders wait");
-                    continue;
-                }
-            };
-            futures::stream::iter(placed)
-                .for_each_concurrent(CONCURRENT_CALLS, async |row| {
-                    let id = row.signed.document.id();
-                    if let Err(failure) = self.pursue(row).await {
-                        debug!(order = %id, %failure, "no answer yet");
-                    }
-                })
-                .await;
+            self.pursue_all(CONCURRENT_CALLS).await;
         }
     }
 
+    /// Asks the makers of all placed orders, so many at the same time.
+    pub(super) async fn pursue_all(&self, at_once: usize) {
+        let placed = match self.pending(Direction::Placed).await {
+            Ok(placed) => placed,
+            Err(failure) => {
+                warn!(%failure, "orders wait");
+                return;
+            }
+        };
+        futures::stream::iter(placed)
+            .for_each_concurrent(at_once, async |row| {
+                let id = row.signed.document.id();
+                if let Err(failure) = self.pursue(row).await {
+                    debug!(order = %id, %failure, "no answer yet");
+                }
+            })
+            .await;
+    }
+
     /// The maker's side.
-    async fn decide(&self) -> Result<(), ApiError> {
+    pub(super) async fn decide(&self) -> Result<(), ApiError> {
         let _guard = self.market_lock().await;
         let received = self.pending(Direction::Received).await?;
-        let now = now();
+        let now = self.now();
         let mut by_offer: BTreeMap<OfferId, Vec<OrderRow>> = BTreeMap::new();
         for row in received {
             let id = row.signed.document.id();
@@ -210,7 +216,7 @@ impl Engine {
                 OrderState::Waiting if row.decide_at <= now => by_offer.entry(row.signed.document.offer).or_default().push(row),
                 OrderState::Offered if is_late(&row, now, self.policy().clock_skew) => {
                     let states = (OrderState::Offered, OrderState::Expired);
-                    self.store().update_order(&id, states, Some("not countersigned in time"), None).await?;
+                    self.move_order(&id, states, Some("not countersigned in time"), None).await?;
                 }
                 OrderState::Waiting
                 | OrderState::Offered
@@ -228,13 +234,13 @@ impl Engine {
                     Ok(contract) => {
                         info!(order = %id, contract = %contract.document.id(), "contract offered");
                         let states = (OrderState::Waiting, OrderState::Offered);
-                        self.store().update_order(&id, states, None, Some(&contract)).await?;
+                        self.move_order(&id, states, None, Some(&contract)).await?;
                     }
                     Err(failure) if failure.is_passing() => debug!(%failure, "cannot decide yet"),
                     Err(reason) => {
                         info!(order = %id, %reason, "order refused");
                         let states = (OrderState::Waiting, OrderState::Refused);
-                        self.store().update_order(&id, states, Some(&reason.to_string()), None).await?;
+                        self.move_order(&id, states, Some(&reason.to_string()), None).await?;
                     }
                 }
             }
@@ -255,7 +261,7 @@ impl Engine {
         }
         let sats = order.price.cost(order.amount).unwrap_or_default();
         self.check_funds(row.offer.gives, sats, order.amount).await?;
-        let salt = fresh_salt();
+        let salt = self.fresh_salt();
         let alpha_now = self.alpha_tip()?.time;
         let hashlock = self.keys().preimage(&salt).hashlock();
         let key = self.keys().alpha_key(&salt);
@@ -276,13 +282,13 @@ impl Engine {
                     Err(reason) => {
                         warn!(order = %id, %reason, "the maker's contract is not what was ordered");
                         let states = (OrderState::Waiting, OrderState::Refused);
-                        self.store().update_order(&id, states, Some(&reason.to_string()), None).await?;
+                        self.move_order(&id, states, Some(&reason.to_string()), None).await?;
                         return Ok(());
                     }
                 }
                 // Stored before it is signed and sent: a restart goes on from here. An order that its owner has taken back in
                 // the meantime is not.
-                if !self.store().update_order(&id, (OrderState::Waiting, OrderState::Offered), None, Some(&contract)).await? {
+                if !self.move_order(&id, (OrderState::Waiting, OrderState::Offered), None, Some(&contract)).await? {
                     return Ok(());
                 }
                 self.countersign(id, contract).await
@@ -297,19 +303,19 @@ impl Engine {
             },
             (_, Ok(OrderAnswer { state: OrderState::Refused | OrderState::Expired | OrderState::Cancelled, reason, .. })) => {
                 let reason = reason.unwrap_or_else(|| "the maker gave no reason".into());
-                self.store().update_order(&id, (row.state, OrderState::Refused), Some(&reason), None).await?;
+                self.move_order(&id, (row.state, OrderState::Refused), Some(&reason), None).await?;
                 Ok(())
             }
             (OrderState::Waiting, Err(ApiError::CounterpartyRefused { error_type, .. }))
-                if error_type == "not_found" && order.expires_at > now() =>
+                if error_type == "not_found" && order.expires_at > self.now() =>
             {
                 self.call::<_, OrderAnswer>(&row.reach, "order.place", &PlaceOrder { signed: row.signed }).await.map(|_| ())
             }
             (_, answer) => {
                 let end = row.contract.map_or(order.expires_at, |contract| contract.document.fund_alpha_by());
-                if end.plus(self.policy().clock_skew) < now() {
+                if end.plus(self.policy().clock_skew) < self.now() {
                     let reason = "the maker did not answer in time";
-                    self.store().update_order(&id, (row.state, OrderState::Expired), Some(reason), None).await?;
+                    self.move_order(&id, (row.state, OrderState::Expired), Some(reason), None).await?;
                 }
                 answer.map(|_| ())
             }
@@ -345,7 +351,7 @@ impl Engine {
             let signature = self.keys().sign(&contract.document);
             return self.begin(order, contract, signature, true).await;
         }
-        self.store().update_order(&order, (OrderState::Offered, OrderState::Agreed), None, None).await?;
+        self.move_order(&order, (OrderState::Offered, OrderState::Agreed), None, None).await?;
         Ok(())
     }
 
@@ -386,9 +392,50 @@ impl Engine {
         Ok((sats, units))
     }
 
-    pub(super) async fn call<P: Serialize, R: DeserializeOwned>(&self, reach: &str, method: &str, params: &P) -> Result<R, ApiError> {
+    /// Stores a document, with the moments before and behind it.
+    pub(super) async fn keep<T>(&self, what: &'static str, write: impl Future<Output = T>) -> T {
+        self.0.host.pass(Moment::Before(Deed::StoreDocument(what))).await;
+        let done = write.await;
+        self.0.host.pass(Moment::After(Deed::StoreDocument(what))).await;
+        done
+    }
+
+    /// Moves an order from one state to another, if it is in the first. Says whether it was.
+    async fn move_order(
+        &self,
+        id: &OrderId,
+        states: (OrderState, OrderState),
+        reason: Option<&str>,
+        contract: Option<&Signed<Contract>>,
+    ) -> Result<bool, ApiError> {
+        let what = match states.1 {
+            OrderState::Waiting => "order.waiting",
+            OrderState::Offered => "order.offered",
+            OrderState::Agreed => "order.agreed",
+            OrderState::Refused => "order.refused",
+            OrderState::Expired => "order.expired",
+            OrderState::Cancelled => "order.cancelled",
+        };
+        Ok(self.keep(what, self.store().update_order(id, states, reason, contract)).await?)
+    }
+
+    fn fresh_salt(&self) -> Salt {
+        let mut salt = [0u8; 32];
+        self.0.host.fill(&mut salt);
+        Salt(salt)
+    }
+
+    pub(super) async fn call<P: Serialize, R: DeserializeOwned>(
+        &self,
+        reach: &str,
+        method: &'static str,
+        params: &P,
+    ) -> Result<R, ApiError> {
         let params = serde_json::to_value(params).map_err(|error| ApiError::Counterparty { reason: error.to_string() })?;
-        let value = self.bus().call(reach, method, params).await.map_err(|error| match error {
+        self.0.host.pass(Moment::Before(Deed::Call(method))).await;
+        let answer = self.bus().call(reach, method, params).await;
+        self.0.host.pass(Moment::After(Deed::Call(method))).await;
+        let value = answer.map_err(|error| match error {
             BusError::Refused { error_type, message } => ApiError::CounterpartyRefused { error_type, message },
             other @ (BusError::Unreachable { .. } | BusError::Nonsense { .. }) => ApiError::Counterparty { reason: other.to_string() },
         })?;
@@ -414,8 +461,3 @@ fn is_late(row: &OrderRow, now: UnixTime, skew: swap_contract::time::Span) -> bo
     row.contract.as_ref().is_none_or(|contract| contract.document.countersign_by.plus(skew) < now)
 }
 
-fn fresh_salt() -> Salt {
-    let mut salt = [0u8; 32];
-    rand::fill(&mut salt);
-    Salt(salt)
-}

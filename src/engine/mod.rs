@@ -2,13 +2,17 @@
 
 mod driver;
 mod effect;
+mod effects;
+pub mod host;
 pub mod keys;
 mod market;
 mod offers;
 mod start;
+mod turns;
 mod views;
 
 pub use start::{Parts, StartError, lock_folder};
+pub use turns::Turns;
 
 use crate::api::{
     Addresses, BalanceView, Balances, ChainStatus, Descriptors, Hello, HistoryEntry, ListQuery, MAX_PAGE, NodeStatus, OrderState,
@@ -18,9 +22,9 @@ use crate::bus::Bus;
 use crate::error::ApiError;
 use crate::store::{Store, StoredSwap};
 use driver::{Command, Tips, Tries};
+use host::Host;
 use keys::Keys;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use swap_contract::bytes::{OrderId, SwapId};
 use swap_contract::document::{Account, Network, Receipt, Rules, SignedReceipt};
 use swap_contract::leg::{LegStatus, Side};
@@ -59,6 +63,7 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     store: Store,
     keys: Arc<Keys>,
+    host: Arc<dyn Host>,
     chains: Chains,
     bus: Arc<dyn Bus>,
     network: Network,
@@ -79,11 +84,6 @@ struct Inner {
     _lock: Option<std::fs::File>,
 }
 
-/// This computer's clock.
-pub(crate) fn now() -> UnixTime {
-    UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
-}
-
 fn page_of(query: &ListQuery) -> Result<(String, u32), ApiError> {
     let limit = query.limit.unwrap_or(MAX_PAGE);
     if limit == 0 || limit > MAX_PAGE {
@@ -95,7 +95,7 @@ fn page_of(query: &ListQuery) -> Result<(String, u32), ApiError> {
 impl Engine {
     /// What anybody may know.
     pub fn hello(&self) -> Hello {
-        Hello { version: env!("CARGO_PKG_VERSION").into(), network: self.0.network, account: self.account(), now: now() }
+        Hello { version: env!("CARGO_PKG_VERSION").into(), network: self.0.network, account: self.account(), now: self.now() }
     }
 
     /// The engine as a whole.
@@ -281,7 +281,7 @@ impl Engine {
     }
 
     fn clocks(&self) -> Clocks {
-        views::clocks(&self.0.tips.borrow(), now())
+        views::clocks(&self.0.tips.borrow(), self.now())
     }
 
     fn alpha_tip(&self) -> Result<Tip, ApiError> {
@@ -290,7 +290,7 @@ impl Engine {
     }
 
     fn rules(&self) -> Rules {
-        Rules { network: self.0.network, policy: self.0.policy, now: now() }
+        Rules { network: self.0.network, policy: self.0.policy, now: self.now() }
     }
 
     async fn market_lock(&self) -> MutexGuard<'_, ()> {
@@ -300,6 +300,11 @@ impl Engine {
     /// The engine's account: the delegate in documents.
     pub fn account(&self) -> Account {
         self.0.keys.account()
+    }
+
+    /// This computer's clock.
+    fn now(&self) -> UnixTime {
+        self.0.host.now()
     }
 
     fn keys(&self) -> &Keys {

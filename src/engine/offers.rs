@@ -1,6 +1,6 @@
 //! The owner's offers: previewed, signed or taken in, listed, cancelled; and whether the money for them is there.
 
-use super::{Engine, now};
+use super::Engine;
 use crate::api::{AmountPair, Deadlines, ListQuery, OfferPreview, OfferState, OfferSubmit, OfferTerms, OfferView, Page, StepCost};
 use crate::error::ApiError;
 use crate::store::StoreError;
@@ -10,7 +10,7 @@ use swap_contract::document::{Asset, Document, Offer, Role, Sequence, Signed};
 use swap_contract::event::Step;
 use swap_contract::leg::Side;
 use swap_contract::port::QuoteFor;
-use swap_contract::time::{ChainTime, UnixTime, latest_beta_timelock};
+use swap_contract::time::{ChainTime, latest_beta_timelock};
 
 impl Engine {
     /// What an offer would lead to. Stores nothing.
@@ -73,7 +73,7 @@ impl Engine {
         }
         self.check_funds(offer.gives, offer.cost(offer.max).unwrap_or_default(), offer.max).await?;
         let id = offer.id();
-        self.store().insert_offer(&signed, rules.now).await.map_err(|error| match error {
+        self.keep("offer", self.store().insert_offer(&signed, rules.now)).await.map_err(|error| match error {
             StoreError::Exists { .. } => ApiError::Replayed { what: "offer" },
             other => ApiError::Store(other),
         })?;
@@ -84,7 +84,7 @@ impl Engine {
     /// Offers, newest first.
     pub async fn offer_list(&self, query: ListQuery) -> Result<Page<OfferView>, ApiError> {
         let (after, limit) = super::page_of(&query)?;
-        let now = now();
+        let now = self.now();
         let rows = self.store().offer_page(&after, limit, query.open_only.then_some(now)).await?;
         let full = rows.len() == usize::try_from(limit).unwrap_or(usize::MAX);
         let next = rows.last().filter(|_| full).map(|row| row.signed.document.id().to_string());
@@ -96,7 +96,7 @@ impl Engine {
     /// One offer.
     pub async fn offer_get(&self, id: OfferId) -> Result<OfferView, ApiError> {
         let row = self.store().offer(&id).await?.ok_or(ApiError::NotFound { what: "offer" })?;
-        Ok(super::views::offer_view(&row, now()))
+        Ok(super::views::offer_view(&row, self.now()))
     }
 
     /// Takes an offer back. Contracts that are signed already stand.
@@ -118,7 +118,7 @@ impl Engine {
         let least = (u128::from(min_sats.0) * u128::from(price.units.0)).div_ceil(u128::from(price.sats.0));
         let least = Units(u64::try_from(least).unwrap_or(u64::MAX));
         let lifetime = terms.lifetime.unwrap_or(policy.offer_lifetime);
-        let sequence = self.store().newest_sequence(&self.account()).await?.saturating_add(1).max(now_ms());
+        let sequence = self.store().newest_sequence(&self.account()).await?.saturating_add(1).max(self.now().0.saturating_mul(1000));
         Ok(Offer {
             network: rules.network,
             owner: self.account(),
@@ -204,9 +204,4 @@ fn quote_for(step: Step) -> QuoteFor {
         Step::RedeemAlpha | Step::RedeemBeta => QuoteFor::Redeem,
         Step::RefundAlpha | Step::RefundBeta => QuoteFor::Refund,
     }
-}
-
-fn now_ms() -> u64 {
-    let UnixTime(seconds) = now();
-    seconds.saturating_mul(1000)
 }

@@ -1,8 +1,10 @@
 //! How an engine starts and stops.
 
-use super::driver::Driver;
+use super::driver::{Command, Driver, DriverError, Outside};
+use super::effects::Effects;
+use super::host::Host;
 use super::keys::Keys;
-use super::{Chains, Engine, Inner};
+use super::{Chains, Engine, Inner, Turns};
 use crate::bus::Bus;
 use crate::store::{Store, StoreError};
 use std::io::{Read, Seek, Write};
@@ -65,6 +67,8 @@ pub struct Parts {
     pub store: Store,
     /// Its keys.
     pub keys: Arc<Keys>,
+    /// The computer it runs on.
+    pub host: Arc<dyn Host>,
     /// Both chains.
     pub chains: Chains,
     /// How it reaches counterparties.
@@ -86,7 +90,35 @@ pub struct Parts {
 impl Engine {
     /// Starts an engine: every open swap goes on at once.
     pub async fn start(parts: Parts) -> Result<Engine, StartError> {
-        let Parts { store, keys, chains, bus, network, policy, owners, reach, descriptors, lock } = parts;
+        let (engine, outside, commands, fail) = Engine::assemble(parts).await?;
+        let driver = tokio::spawn(async move {
+            let ran = match Driver::open(outside, commands, Effects::side_by_side()).await {
+                Ok(driver) => driver.run().await,
+                Err(failure) => Err(failure),
+            };
+            if let Err(failure) = ran {
+                error!(%failure, "the engine cannot go on; restart it");
+                fail.send_replace(Some(failure.to_string()));
+            }
+        });
+        let maker = tokio::spawn(engine.clone().run_maker());
+        let taker = tokio::spawn(engine.clone().run_taker());
+        engine.0.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend([maker, taker, driver]);
+        Ok(engine)
+    }
+
+    /// Starts an engine that does nothing by itself: its owner takes every turn. For simulations.
+    pub async fn start_by_hand(parts: Parts) -> Result<(Engine, Turns), StartError> {
+        let (engine, outside, commands, _) = Engine::assemble(parts).await?;
+        let driver = Driver::open(outside, commands, Effects::one_by_one()).await.map_err(|failure| match failure {
+            DriverError::Store(failure) => StartError::Store(failure),
+            DriverError::StreamEnded(side) => StartError::Chain(ChainError::Unavailable { side, reason: "its stream ended".into() }),
+        })?;
+        Ok((engine, Turns::new(driver)))
+    }
+
+    async fn assemble(parts: Parts) -> Result<(Engine, Outside, mpsc::Receiver<Command>, watch::Sender<Option<String>>), StartError> {
+        let Parts { store, keys, host, chains, bus, network, policy, owners, reach, descriptors, lock } = parts;
         pin(&store, "account", &keys.account().to_string()).await?;
         pin(&store, "bitcoin", &network.bitcoin.to_string()).await?;
         pin(&store, "tfchain", &network.tfchain.to_string()).await?;
@@ -94,17 +126,20 @@ impl Engine {
         let (tips_in, tips) = watch::channel((None, None));
         let (changed, _) = broadcast::channel(SUBSCRIBER_BACKLOG);
         let tries = super::Tries::default();
-        let driver = Driver::new(store.clone(), chains.clone(), keys.clone(), tips_in, changed.clone(), tries.clone());
+        let outside = Outside {
+            store: store.clone(),
+            chains: chains.clone(),
+            keys: keys.clone(),
+            host: host.clone(),
+            tips: tips_in,
+            changed: changed.clone(),
+            tries: tries.clone(),
+        };
         let (fail, failed) = watch::channel(None);
-        let driver = tokio::spawn(async move {
-            if let Err(failure) = driver.run(receiver).await {
-                error!(%failure, "the engine cannot go on; restart it");
-                fail.send_replace(Some(failure.to_string()));
-            }
-        });
         let engine = Engine(Arc::new(Inner {
             store,
             keys,
+            host,
             chains,
             bus,
             network,
@@ -121,10 +156,7 @@ impl Engine {
             failed,
             _lock: lock,
         }));
-        let maker = tokio::spawn(engine.clone().run_maker());
-        let taker = tokio::spawn(engine.clone().run_taker());
-        engine.0.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend([maker, taker, driver]);
-        Ok(engine)
+        Ok((engine, outside, receiver, fail))
     }
 
     /// Ends when the engine cannot go on, with the reason. An engine in that state drives no swap: it must be started again.

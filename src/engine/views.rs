@@ -8,6 +8,7 @@ use swap_contract::amount::{Sats, Units};
 use swap_contract::document::{Account, Role};
 use swap_contract::event::Step;
 use swap_contract::leg::{Inclusion, LegStatus, Side, TxRef};
+use swap_contract::port::FeeRate;
 use swap_contract::swap::Swap;
 use swap_contract::time::{ChainTime, Clocks, Height, Tip, UnixTime};
 
@@ -23,7 +24,7 @@ pub(super) fn swap_view(stored: &StoredSwap, me: &Account, clocks: &Clocks, trie
     let maker = contract.maker == *me;
     let steps = stored.outbox.iter().map(|row| {
         let tried = tries.and_then(|tries| tries.get(&row.step)).cloned();
-        tried.unwrap_or(StepView { step: row.step, tx: row.tx.clone(), tries: 0, last_error: None })
+        priced(tried.unwrap_or_else(|| StepView::untried(row.step, row.tx.clone())), row, swap)
     });
     let unstored = tries.into_iter().flatten().filter(|(step, _)| stored.outbox.iter().all(|row| row.step != **step));
     SwapView {
@@ -37,6 +38,20 @@ pub(super) fn swap_view(stored: &StoredSwap, me: &Account, clocks: &Clocks, trie
         beta: leg_view(swap, Side::Beta, &clocks.beta, &stored.outbox),
         steps: steps.chain(unstored.map(|(_, view)| view.clone())).collect(),
         created_at: stored.created_at,
+    }
+}
+
+/// A step with what it pays and may pay.
+fn priced(view: StepView, row: &OutboxRow, swap: &Swap) -> StepView {
+    let on_bitcoin = row.step.side() == Side::Alpha && row.size > 0;
+    let exit = swap.exit(row.step).filter(|_| on_bitcoin);
+    let policy = swap.contract().policy();
+    StepView {
+        fee: (row.fee > 0).then(|| row.fee.to_string()),
+        fee_rate: on_bitcoin.then_some(row.fee_rate / FeeRate::from_sat_per_vb(1).0),
+        fee_budget: exit.map(|exit| exit.budget(row.size, exit.deadline, policy)),
+        deadline: exit.map(|exit| exit.deadline),
+        ..view
     }
 }
 

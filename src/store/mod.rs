@@ -95,6 +95,17 @@ impl Store {
         Ok(store)
     }
 
+    /// A database in memory that lasts as long as its handles: for simulations.
+    pub async fn in_memory() -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true);
+        // One connection: each would have a database of its own.
+        let pool = SqlitePoolOptions::new().max_connections(1).min_connections(1).idle_timeout(None).max_lifetime(None);
+        let pool = pool.test_before_acquire(false).connect_with(options).await?;
+        let store = Self { lazy: pool.clone(), pool };
+        store.migrate().await?;
+        Ok(store)
+    }
+
     async fn migrate(&self) -> Result<(), StoreError> {
         MIGRATIONS.run(&self.pool).await.map_err(|error| match error {
             sqlx::migrate::MigrateError::VersionMissing(version) => StoreError::Newer(version),

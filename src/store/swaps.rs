@@ -114,14 +114,15 @@ impl Store {
         Ok(())
     }
 
-    /// Atomically: appends `event` behind `expected`, replaces the snapshot, and writes what is about to be sent.
+    /// Atomically: appends `event` behind `expected`, replaces the snapshot, and writes what is about to be sent. `cursor` is how
+    /// far a chain has been followed, if it has told.
     pub async fn commit(
         &self,
         swap: &Swap,
         expected: u64,
         event: &Event,
         outbox: Option<&OutboxRow>,
-        cursor: (Side, Height),
+        cursor: Option<(Side, Height)>,
         durability: Durability,
     ) -> Result<u64, StoreError> {
         let id = swap.id().to_string();
@@ -152,7 +153,9 @@ impl Store {
         if swap.outcome().is_some() {
             sqlx::query("DELETE FROM reserved_inputs WHERE swap_id = $1").bind(&id).execute(&mut *tx).await?;
         }
-        write_cursor(&mut tx, cursor).await?;
+        if let Some(cursor) = cursor {
+            write_cursor(&mut tx, cursor).await?;
+        }
         tx.commit().await?;
         Ok(seq)
     }
@@ -276,7 +279,9 @@ async fn write_outbox(tx: &mut Transaction<'_, Sqlite>, id: &str, row: &OutboxRo
     .execute(&mut **tx)
     .await?;
     for input in &row.inputs {
-        sqlx::query("INSERT INTO reserved_inputs (input, swap_id) VALUES ($1, $2)")
+        // A replacement spends what it replaces; nobody else may.
+        sqlx::query("INSERT INTO reserved_inputs (input, swap_id) SELECT $1, $2 WHERE NOT EXISTS \
+            (SELECT 1 FROM reserved_inputs WHERE input = $1 AND swap_id = $2)")
             .bind(input)
             .bind(id)
             .execute(&mut **tx)

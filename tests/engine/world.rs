@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use twinswap::api::{ById, ListQuery, OfferSubmit, OfferTerms, OfferView, OrderState, OrderSubmit, OrderView, SwapView};
 use twinswap::bus::{Bus, BusError};
+use twinswap::engine::host::System;
 use twinswap::engine::keys::Keys;
 use twinswap::engine::{Chains, Engine, Parts};
 use twinswap::error::ApiError;
@@ -157,6 +158,7 @@ impl World {
             Engine::start(Parts {
                 store: Store::open(&party.folder.path().join("twinswap.db")).await.unwrap(),
                 keys: Arc::new(Keys::from_words(party.words).unwrap()),
+                host: Arc::new(System::default()),
                 chains,
                 bus: Arc::new(wire.clone()),
                 network: Network { bitcoin: GenesisHash([1; 32]), tfchain: GenesisHash([2; 32]) },

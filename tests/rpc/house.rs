@@ -19,6 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use twinswap::bus::http::HttpBus;
 use twinswap::config::Config;
+use twinswap::engine::host::System;
 use twinswap::engine::keys::Keys;
 use twinswap::engine::{Chains, Engine, Parts};
 use twinswap::rpc::{Guard, Server, TOKEN_FILE, Token, serve};
@@ -110,6 +111,7 @@ impl House {
         let engine = Engine::start(Parts {
             store: Store::open(&folder.path().join("db")).await.unwrap(),
             keys: Arc::new(Keys::from_words(WORDS).unwrap()),
+            host: Arc::new(System::default()),
             chains: Chains { alpha: Arc::new(Still(Side::Alpha)), beta: Arc::new(Still(Side::Beta)) },
             bus: Arc::new(HttpBus::new()),
             network: Network { bitcoin: GenesisHash([1; 32]), tfchain: GenesisHash([2; 32]) },

@@ -37,14 +37,14 @@ fn fund_alpha(deal: &Deal) -> (Event, OutboxRow) {
     (event, row)
 }
 
-const CURSOR: (Side, Height) = (Side::Alpha, Height(7));
+const CURSOR: Option<(Side, Height)> = Some((Side::Alpha, Height(7)));
 
 #[tokio::test]
 async fn no_hashlock_and_no_order_is_used_twice_not_even_after_the_end() {
     let (_folder, store) = open().await;
     let deal = Deal::new(Asset::Tft);
     let new = begin(&deal);
-    store.begin_swap(&new, &[CURSOR]).await.unwrap();
+    store.begin_swap(&new, &[CURSOR.unwrap()]).await.unwrap();
     assert!(matches!(store.begin_swap(&new, &[]).await, Err(StoreError::Exists { .. })));
     // Another contract of another order, with the same hashlock.
     let mut other = begin(&deal);
@@ -93,9 +93,9 @@ async fn what_was_committed_later_is_there_after_the_next_start() {
     let (folder, store) = open().await;
     let deal = Deal::new(Asset::Tft);
     let new = begin(&deal);
-    store.begin_swap(&new, &[CURSOR]).await.unwrap();
+    store.begin_swap(&new, &[CURSOR.unwrap()]).await.unwrap();
     let (event, _) = fund_alpha(&deal);
-    store.commit(&new.swap, 0, &event, None, (Side::Alpha, Height(9)), Durability::Later).await.unwrap();
+    store.commit(&new.swap, 0, &event, None, Some((Side::Alpha, Height(9))), Durability::Later).await.unwrap();
     store.close().await;
     let store = Store::open(&folder.path().join("twinswap.db")).await.unwrap();
     assert_eq!(store.cursor(Side::Alpha).await.unwrap(), Some(Height(9)));

@@ -52,14 +52,19 @@ impl Node {
         let floor = self.fees.floor(&self.rpc).await.map_err(|error| unavailable(&error))?;
         let rate = FeeRate::from_sat_per_kwu(op.fee_rate.0).max(floor.minimum);
         match &op.kind {
-            OpKind::Fund { refund_after } => {
+            OpKind::Fund { refund_after, replaces } => {
                 if *refund_after != terms.refund_after {
                     return Err(refused(&"the timelock is not the one of the terms"));
                 }
-                let funding = self
-                    .wallet
-                    .fund(htlc.script_pubkey(), htlc.terms().amount, rate, &coins(reserved)?)
-                    .map_err(|error| wallet_error(&error))?;
+                let reserved = coins(reserved)?;
+                let funding = match replaces {
+                    None => self.wallet.fund(htlc.script_pubkey(), htlc.terms().amount, rate, &reserved),
+                    Some(bytes) => {
+                        let old: Transaction = deserialize(bytes).map_err(|error| refused(&error))?;
+                        self.wallet.bump(&old, &htlc.tx_out(), rate, &reserved)
+                    }
+                };
+                let funding = funding.map_err(|error| wallet_error(&error))?;
                 Ok(signed(&funding.tx, funding.fee))
             }
             OpKind::Redeem(redeem) => {

@@ -64,7 +64,7 @@ impl Scene {
             refund_after: ChainTime::from_secs(u64::from(terms.refund_after)),
         };
         let op = HtlcOp {
-            kind: OpKind::Fund { refund_after: alpha.refund_after },
+            kind: OpKind::Fund { refund_after: alpha.refund_after, replaces: None },
             terms: LegTerms::Alpha(alpha),
             salt: Salt([0; 32]),
             fee_rate: PortRate(500),

@@ -22,7 +22,7 @@ fn fund(number: u64, amount: u64) -> HtlcOp {
     HtlcOp {
         terms: LegTerms::Alpha(terms),
         salt: Person::named("initiator").salt(number),
-        kind: OpKind::Fund { refund_after },
+        kind: OpKind::Fund { refund_after, replaces: None },
         fee_rate: FeeRate::from_sat_per_vb(3),
     }
 }

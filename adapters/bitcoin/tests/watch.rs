@@ -34,7 +34,7 @@ impl Scene {
     }
 
     fn fund(&self, number: u64) -> HtlcOp {
-        let kind = OpKind::Fund { refund_after: self.refund_after };
+        let kind = OpKind::Fund { refund_after: self.refund_after, replaces: None };
         HtlcOp { terms: self.terms(number), salt: self.initiator.person.salt(number), kind, fee_rate: FeeRate::from_sat_per_vb(2) }
     }
 

@@ -1,12 +1,15 @@
 //! A chain in the hands of a test: everything that can be done to it.
 
 use crate::config::{Config, Owner};
+use crate::ledger::Close;
+use crate::market::Market;
 use crate::port::SimPort;
 use crate::state::State;
 use crate::tx::{Body, Tx};
 use std::sync::{Arc, Mutex, MutexGuard};
-use swap_contract::leg::TxRef;
-use swap_contract::time::{ChainTime, Span, Tip};
+use swap_contract::leg::{HtlcRef, TxRef};
+use swap_contract::port::LegTerms;
+use swap_contract::time::{ChainTime, Height, Span, Tip};
 
 /// What becomes of the transactions of blocks that a reorg takes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +18,19 @@ pub enum Displaced {
     Return,
     /// Nobody has them any more.
     Vanish,
+}
+
+/// An HTLC that blocks show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HtlcOnChain {
+    /// Its name.
+    pub name: HtlcRef,
+    /// Its timelock.
+    pub refund_after: ChainTime,
+    /// The block it was funded in.
+    pub funded_at: Height,
+    /// Whether it was refunded, by which transaction and in which block; nothing while it is open.
+    pub closed: Option<(bool, TxRef, Height)>,
 }
 
 /// A test asked for what the chain would not do.
@@ -135,12 +151,51 @@ impl SimChain {
         self.change(|state| state.faults_of(owner).unfit = !healthy);
     }
 
+    /// An owner's node takes every block for final as soon as it sees it: a flaw, to show that somebody notices.
+    pub fn claim_final(&self, owner: &Owner) {
+        self.change(|state| state.faults_of(owner).claims_final = true);
+    }
+
     /// Stops finality or lets it go on. Blocks are made all the same.
     pub fn stall_finality(&self, stalled: bool) {
         self.change(|state| {
             state.stalled = stalled;
             state.finalise();
         });
+    }
+
+    /// The market for space in blocks from now on. What the mempool demands more than a waiting transaction pays throws it out.
+    pub fn set_market(&self, market: Market) {
+        self.change(|state| {
+            state.market = market;
+            state.prune();
+        });
+    }
+
+    /// A runtime upgrade: what was made for the old one is void.
+    pub fn upgrade_runtime(&self) {
+        self.change(|state| {
+            state.runtime += 1;
+            state.prune();
+        });
+    }
+
+    /// HTLCs that blocks show with exactly these terms, with when they were funded and how they were closed.
+    pub fn htlcs(&self, terms: &LegTerms) -> Vec<HtlcOnChain> {
+        let state = self.lock();
+        let fit = state.ledger.htlcs.iter().filter(|(_, entry)| entry.htlc.is(terms));
+        fit.map(|(name, entry)| HtlcOnChain {
+            name: name.clone(),
+            refund_after: entry.htlc.refund_after,
+            funded_at: entry.at,
+            closed: entry.closed.as_ref().map(|(how, by, at)| (matches!(how, Close::Refunded), by.clone(), *at)),
+        })
+        .collect()
+    }
+
+    /// A block's time.
+    pub fn block_time(&self, height: Height) -> Option<ChainTime> {
+        self.lock().block_time(height)
     }
 
     /// What wallets pay from now on: see [`Config::fee`].
@@ -160,6 +215,16 @@ impl SimChain {
             state.mempool.push(tx);
             state.prune();
         });
+    }
+
+    /// An owner pays the coins of its waiting fundings to itself. Says how many fundings that took out of the mempool.
+    pub fn double_spend(&self, owner: &Owner) -> usize {
+        let purse = owner.purse(self.lock().config.side);
+        let fundings: Vec<Vec<String>> = self.lock().mempool.iter().filter_map(|tx| tx.funding_of(&purse)).collect();
+        for coins in &fundings {
+            self.pay_elsewhere(owner, coins);
+        }
+        fundings.len()
     }
 
     /// What waits for a block, oldest first.

@@ -25,6 +25,23 @@ pub struct Config {
     pub fee: u64,
     /// Two chains with different seeds have no id in common.
     pub seed: u64,
+    /// A rule that this chain gets wrong, to show that somebody notices.
+    pub flaw: Option<Flaw>,
+}
+
+/// A rule of a chain that is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// An HTLC can be redeemed after its timelock too (beta).
+    RedeemAfterTimelock,
+    /// A preimage may be longer than 32 bytes (beta), so that it opens no other lock.
+    AnyPreimageLength,
+    /// An HTLC can be refunded at any time.
+    EarlyRefund,
+    /// Timelocks end so much earlier.
+    Earlier(Span),
+    /// Timelocks end so much later.
+    Later(Span),
 }
 
 impl Config {
@@ -39,6 +56,7 @@ impl Config {
             era: None,
             fee: 1_250,
             seed,
+            flaw: None,
         }
     }
 
@@ -53,6 +71,7 @@ impl Config {
             era: Some(64),
             fee: 1_000,
             seed,
+            flaw: None,
         }
     }
 }
@@ -78,7 +97,12 @@ impl Owner {
     pub(crate) fn purse(&self, side: Side) -> String {
         match side {
             Side::Alpha => self.name.clone(),
-            Side::Beta => self.account.to_string(),
+            Side::Beta => purse_of(&self.account),
         }
     }
+}
+
+/// The name of an account's money on beta.
+pub(crate) fn purse_of(account: &Account) -> String {
+    hex::encode(account.0)
 }

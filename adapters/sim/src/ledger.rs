@@ -1,5 +1,6 @@
 //! Who has what after a block: coins on alpha, accounts on beta, HTLCs on both; and which transactions are valid.
 
+use crate::config::Flaw;
 use crate::tx::{Body, Htlc, Tx};
 use std::collections::BTreeMap;
 use swap_contract::bytes::Preimage;
@@ -17,6 +18,8 @@ pub(crate) struct Coin {
 #[derive(Clone, Debug)]
 pub(crate) enum Close {
     Redeemed(Preimage),
+    /// With something that opens no other lock: only on a flawed chain.
+    Taken,
     Refunded,
 }
 
@@ -49,6 +52,7 @@ pub(crate) struct Place {
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
     side: Side,
+    flaw: Option<Flaw>,
     pub(crate) coins: BTreeMap<String, Coin>,
     pub(crate) accounts: BTreeMap<String, u64>,
     pub(crate) htlcs: BTreeMap<HtlcRef, Entry>,
@@ -57,8 +61,8 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn new(side: Side) -> Self {
-        Self { side, coins: BTreeMap::new(), accounts: BTreeMap::new(), htlcs: BTreeMap::new(), minted: 0, fees: 0 }
+    pub(crate) fn new(side: Side, flaw: Option<Flaw>) -> Self {
+        Self { side, flaw, coins: BTreeMap::new(), accounts: BTreeMap::new(), htlcs: BTreeMap::new(), minted: 0, fees: 0 }
     }
 
     /// Whether a transaction may be in a block there. `unconfirmed` are HTLCs that waiting transactions make.
@@ -83,20 +87,37 @@ impl Ledger {
                 if preimage.hashlock() != htlc.lock.hashlock() {
                     return Err(Reject::Never("the preimage does not open the hashlock".into()));
                 }
-                match self.side {
-                    Side::Beta if place.time >= htlc.refund_after => Err(Reject::Never("the timelock has passed".into())),
-                    Side::Alpha | Side::Beta => pays_its_fee(htlc, tx),
+                let late = self.side == Side::Beta && place.time >= self.timelock(htlc) && self.flaw != Some(Flaw::RedeemAfterTimelock);
+                if late { Err(Reject::Never("the timelock has passed".into())) } else { pays_its_fee(htlc, tx) }
+            }
+            Body::RedeemOversized { htlc, .. } => {
+                let htlc = self.open(htlc, unconfirmed)?;
+                let late = place.time >= self.timelock(htlc);
+                if self.flaw == Some(Flaw::AnyPreimageLength) && !late {
+                    pays_its_fee(htlc, tx)
+                } else {
+                    Err(Reject::Never("a preimage has 32 bytes".into()))
                 }
             }
             Body::Refund { htlc, .. } => {
                 let htlc = self.open(htlc, unconfirmed)?;
                 // BIP-113 compares strictly; the pallet does not.
                 let due = match self.side {
-                    Side::Alpha => place.time > htlc.refund_after,
-                    Side::Beta => place.time >= htlc.refund_after,
+                    Side::Alpha | Side::Beta if self.flaw == Some(Flaw::EarlyRefund) => true,
+                    Side::Alpha => place.time > self.timelock(htlc),
+                    Side::Beta => place.time >= self.timelock(htlc),
                 };
                 if due { pays_its_fee(htlc, tx) } else { Err(Reject::NotNow("non-final: the timelock has not passed".into())) }
             }
+        }
+    }
+
+    /// The timelock as this chain keeps it.
+    fn timelock(&self, htlc: &Htlc) -> ChainTime {
+        match self.flaw {
+            Some(Flaw::Earlier(by)) => htlc.refund_after.minus(by),
+            Some(Flaw::Later(by)) => htlc.refund_after.plus(by),
+            Some(Flaw::RedeemAfterTimelock | Flaw::AnyPreimageLength | Flaw::EarlyRefund) | None => htlc.refund_after,
         }
     }
 
@@ -147,6 +168,7 @@ impl Ledger {
                 }
             }
             Body::Redeem { htlc, preimage, to } => self.close(htlc, Close::Redeemed(preimage.clone()), id, height, to, tx.fee),
+            Body::RedeemOversized { htlc, to } => self.close(htlc, Close::Taken, id, height, to, tx.fee),
             Body::Refund { htlc, to } => self.close(htlc, Close::Refunded, id, height, to, tx.fee),
         }
         self.fees += tx.fee;

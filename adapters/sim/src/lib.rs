@@ -10,12 +10,14 @@
 mod chain;
 mod config;
 mod ledger;
+mod market;
 mod port;
 mod state;
 mod tx;
 mod view;
 mod wallet;
 
-pub use chain::{Displaced, NotPossible, SimChain};
-pub use config::{Config, Owner};
+pub use chain::{Displaced, HtlcOnChain, NotPossible, SimChain};
+pub use config::{Config, Flaw, Owner};
+pub use market::Market;
 pub use port::SimPort;

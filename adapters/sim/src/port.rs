@@ -11,7 +11,7 @@ use futures::StreamExt;
 use futures::channel::mpsc;
 use futures::stream::BoxStream;
 use std::collections::BTreeMap;
-use swap_contract::bytes::SwapId;
+use swap_contract::bytes::{Preimage, SwapId};
 use swap_contract::leg::{HtlcRef, Side, TxRef};
 use swap_contract::port::{Chain, ChainError, ChainUpdate, HtlcOp, LegTerms, OpKind, QuoteFor, SignedTx};
 use swap_contract::time::{Height, Tip};
@@ -49,6 +49,46 @@ impl SimPort {
         })
     }
 
+    /// What it takes to replace what waits and spends the same HTLC of alpha (BIP-125).
+    fn outbidding(&self, state: &State, op: &HtlcOp, size: u64) -> u64 {
+        let htlc = match &op.kind {
+            OpKind::Redeem(redeem) => redeem.htlc(),
+            OpKind::Refund { htlc } => htlc,
+            OpKind::Fund { .. } => return 0,
+        };
+        let rival = state.mempool.iter().find(|tx| tx.uses().contains(&htlc.0.as_str()));
+        rival.filter(|_| self.side == Side::Alpha).map_or(0, |rival| rival.fee + size)
+    }
+
+    /// Redeems without a permit: what a counterparty may do and no engine does. `preimage` is nothing for one that is too long.
+    pub fn redeem_unpermitted(&self, htlc: &HtlcRef, preimage: Option<Preimage>, to: &Owner, fee: u64) -> Result<TxRef, ChainError> {
+        self.online(|state| {
+            let (htlc, to) = (htlc.clone(), to.purse(self.side));
+            let body = match preimage {
+                Some(preimage) => Body::Redeem { htlc, preimage, to },
+                None => Body::RedeemOversized { htlc, to },
+            };
+            let tx = state.tx(body, fee, None);
+            self.submit(state, tx)
+        })
+    }
+
+    /// Refunds at any time: whether the chain takes it is another matter.
+    pub fn refund_anyhow(&self, htlc: &HtlcRef, to: &Owner, fee: u64) -> Result<TxRef, ChainError> {
+        self.online(|state| {
+            let tx = state.tx(Body::Refund { htlc: htlc.clone(), to: to.purse(self.side) }, fee, None);
+            self.submit(state, tx)
+        })
+    }
+
+    fn submit(&self, state: &mut State, tx: Tx) -> Result<TxRef, ChainError> {
+        let id = tx.id();
+        state.accept(tx).map(|()| id).map_err(|reject| match reject {
+            Reject::NotNow(reason) => ChainError::NotNow { side: self.side, reason },
+            Reject::Never(reason) => self.refused(&reason),
+        })
+    }
+
     /// Whether the chain shows already what a transaction is for.
     fn is_done(&self, state: &State, tx: &Tx) -> bool {
         let id = tx.id();
@@ -66,7 +106,7 @@ impl SimPort {
                 matches!(closed(htlc), Some(Close::Refunded))
                     || self.side == Side::Beta && waits(&|body| matches!(body, Body::Refund { htlc: other, .. } if other == htlc))
             }
-            Body::Mint { .. } | Body::Pay { .. } => false,
+            Body::Mint { .. } | Body::Pay { .. } | Body::RedeemOversized { .. } => false,
         };
         shown || state.mempool.iter().any(|waiting| waiting.id() == id)
     }
@@ -114,7 +154,10 @@ impl Chain for SimPort {
                 OpKind::Redeem(_) => QuoteFor::Redeem,
                 OpKind::Refund { .. } => QuoteFor::Refund,
             };
-            let (fee, size) = self.fee(state, what, op.fee_rate);
+            let (mut fee, size) = self.fee(state, what, op.fee_rate);
+            if let OpKind::Redeem(_) | OpKind::Refund { .. } = &op.kind {
+                fee = fee.max(self.outbidding(state, op, size));
+            }
             let body = self.body(state, op, fee, reserved)?;
             let until = state.config.era.map(|era| Height(state.height().0 + era));
             let tx = state.tx(body, fee, until);
@@ -133,10 +176,7 @@ impl Chain for SimPort {
             if self.is_done(state, &parsed) || state.swallows(&self.owner.name) {
                 return Ok(id);
             }
-            state.accept(parsed).map(|()| id).map_err(|reject| match reject {
-                Reject::NotNow(reason) => ChainError::NotNow { side: self.side, reason },
-                Reject::Never(reason) => self.refused(&reason),
-            })
+            self.submit(state, parsed)
         })
     }
 

@@ -3,6 +3,7 @@
 use crate::chain::{Displaced, NotPossible};
 use crate::config::{Config, Owner};
 use crate::ledger::{Ledger, Place, Reject};
+use crate::market::Market;
 use crate::tx::{Body, Htlc, Tx};
 use crate::view::{Sight, Watcher};
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub(crate) struct Faults {
     pub(crate) offline: bool,
     pub(crate) unfit: bool,
     pub(crate) swallow: u32,
+    pub(crate) claims_final: bool,
 }
 
 pub(crate) struct State {
@@ -37,6 +39,9 @@ pub(crate) struct State {
     pub(crate) watchers: BTreeMap<u64, Watcher>,
     faults: BTreeMap<String, Faults>,
     pub(crate) counter: u64,
+    pub(crate) market: Market,
+    /// The runtime's version (TF Chain): a transaction is valid under the one it was made for.
+    pub(crate) runtime: u32,
 }
 
 impl State {
@@ -46,7 +51,9 @@ impl State {
         Self {
             now: config.start,
             blocks,
-            ledger: Ledger::new(config.side),
+            ledger: Ledger::new(config.side, config.flaw),
+            market: Market::default(),
+            runtime: 1,
             mempool: Vec::new(),
             final_height: Height(0),
             stalled: false,
@@ -59,6 +66,10 @@ impl State {
 
     pub(crate) fn height(&self) -> Height {
         Height(self.blocks.len() as u64 - 1)
+    }
+
+    pub(crate) fn block_time(&self, height: Height) -> Option<ChainTime> {
+        usize::try_from(height.0).ok().and_then(|height| self.blocks.get(height)).map(|block| block.time)
     }
 
     /// The chain's own clock.
@@ -102,7 +113,7 @@ impl State {
 
     pub(crate) fn tx(&mut self, body: Body, fee: u64, until: Option<Height>) -> Tx {
         self.counter += 1;
-        Tx { body, fee, until, nonce: self.counter }
+        Tx { body, fee, until, nonce: self.counter, runtime: self.runtime }
     }
 
     /// HTLCs that waiting transactions make.
@@ -113,19 +124,31 @@ impl State {
     /// Takes a transaction into the mempool, in place of those it replaces (BIP-125: it must pay more than they do).
     pub(crate) fn accept(&mut self, tx: Tx) -> Result<(), Reject> {
         let place = Place { height: Height(self.height().0 + 1), time: self.time() };
+        if !self.is_current(&tx) {
+            return Err(Reject::Never("made for another runtime".into()));
+        }
+        if self.config.side == Side::Alpha && tx.rate() < self.market.relay {
+            return Err(Reject::NotNow("min relay fee not met".into()));
+        }
         self.ledger.check(&tx, place, &self.unconfirmed())?;
         let uses = tx.uses();
         let (rivals, rest): (Vec<Tx>, Vec<Tx>) =
             self.mempool.drain(..).partition(|waiting| waiting.uses().iter().any(|used| uses.contains(used)));
         let paid: u64 = rivals.iter().map(|rival| rival.fee).sum();
         self.mempool = rest;
-        if !rivals.is_empty() && tx.fee <= paid {
+        // BIP-125, rules 3 and 4, with an incremental relay fee of 1 sat/vB.
+        let enough = if self.config.side == Side::Alpha { tx.fee >= paid + tx.vsize() } else { tx.fee > paid };
+        if !rivals.is_empty() && !enough {
             self.mempool.extend(rivals);
             return Err(Reject::NotNow("a waiting transaction spends the same and pays as much".into()));
         }
         self.mempool.push(tx);
         self.prune();
         Ok(())
+    }
+
+    fn is_current(&self, tx: &Tx) -> bool {
+        self.config.side == Side::Alpha || tx.runtime == self.runtime
     }
 
     pub(crate) fn mine(&mut self, txs: Vec<Tx>) {
@@ -141,7 +164,8 @@ impl State {
         let place = Place { height, time: judged_at };
         let mut taken = Vec::new();
         for tx in txs {
-            if self.ledger.check(&tx, place, &BTreeMap::new()).is_ok() {
+            let valid = self.is_current(&tx) && self.ledger.check(&tx, place, &BTreeMap::new()).is_ok();
+            if valid && self.market.takes(self.config.side, &tx) {
                 self.ledger.apply(&tx, height);
                 taken.push(tx);
             }
@@ -168,7 +192,8 @@ impl State {
         for tx in waiting {
             let unconfirmed = self.unconfirmed();
             let rival = self.mempool.iter().any(|other| other.uses().iter().any(|used| tx.uses().contains(used)));
-            if !rival && self.ledger.check(&tx, place, &unconfirmed).is_ok() {
+            let pays = self.config.side == Side::Beta || tx.rate() >= self.market.relay;
+            if !rival && pays && self.is_current(&tx) && self.ledger.check(&tx, place, &unconfirmed).is_ok() {
                 self.mempool.push(tx);
             }
         }
@@ -183,7 +208,7 @@ impl State {
             return Err(NotPossible::Final);
         }
         let gone: Vec<Tx> = self.blocks.split_off(keep as usize + 1).into_iter().flat_map(|block| block.txs).collect();
-        self.ledger = Ledger::new(self.config.side);
+        self.ledger = Ledger::new(self.config.side, self.config.flaw);
         for (height, block) in self.blocks.iter().enumerate() {
             block.txs.iter().for_each(|tx| self.ledger.apply(tx, Height(height as u64)));
         }
@@ -201,7 +226,10 @@ impl State {
         let mut watchers = std::mem::take(&mut self.watchers);
         for watcher in watchers.values_mut().filter(|watcher| !self.is_offline(&watcher.owner)) {
             let waiting: &[Tx] = if self.config.shows_waiting { &self.mempool } else { &[] };
-            let tip = self.tip(!self.is_unfit(&watcher.owner));
+            let mut tip = self.tip(!self.is_unfit(&watcher.owner));
+            if self.faults.get(&watcher.owner).is_some_and(|faults| faults.claims_final) {
+                tip.final_height = tip.height;
+            }
             watcher.tell(&Sight { ledger: &self.ledger, waiting, tip });
         }
         self.watchers = watchers;

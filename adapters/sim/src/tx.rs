@@ -8,6 +8,11 @@ use swap_contract::leg::{HtlcRef, TxRef};
 use swap_contract::port::LegTerms;
 use swap_contract::time::{ChainTime, Height};
 
+pub(crate) const PAYMENT_VSIZE: u64 = 110;
+pub(crate) const FUND_VSIZE: u64 = 200;
+pub(crate) const REDEEM_VSIZE: u64 = 140;
+pub(crate) const REFUND_VSIZE: u64 = 130;
+
 /// What an HTLC of one chain says on the chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Lock {
@@ -64,6 +69,8 @@ pub(crate) enum Body {
     Fund { from: String, coins: Vec<String>, htlc: Htlc, change: u64 },
     /// The lock opened with the preimage.
     Redeem { htlc: HtlcRef, preimage: Preimage, to: String },
+    /// The lock opened with something that is no preimage of 32 bytes. Only a flawed chain takes it.
+    RedeemOversized { htlc: HtlcRef, to: String },
     /// The money taken back.
     Refund { htlc: HtlcRef, to: String },
 }
@@ -77,6 +84,8 @@ pub(crate) struct Tx {
     pub(crate) until: Option<Height>,
     /// Tells transactions apart that say the same.
     pub(crate) nonce: u64,
+    /// The runtime's version it was made for (TF Chain).
+    pub(crate) runtime: u32,
 }
 
 impl Tx {
@@ -93,7 +102,35 @@ impl Tx {
         match &self.body {
             Body::Mint { .. } => Vec::new(),
             Body::Pay { coins, .. } | Body::Fund { coins, .. } => coins.iter().map(String::as_str).collect(),
-            Body::Redeem { htlc, .. } | Body::Refund { htlc, .. } => vec![&htlc.0],
+            Body::Redeem { htlc, .. } | Body::RedeemOversized { htlc, .. } | Body::Refund { htlc, .. } => vec![&htlc.0],
+        }
+    }
+
+    /// Virtual bytes on alpha; about those of the real ones.
+    pub(crate) fn vsize(&self) -> u64 {
+        match &self.body {
+            Body::Mint { .. } | Body::Pay { .. } => PAYMENT_VSIZE,
+            Body::Fund { .. } => FUND_VSIZE,
+            Body::Redeem { .. } | Body::RedeemOversized { .. } => REDEEM_VSIZE,
+            Body::Refund { .. } => REFUND_VSIZE,
+        }
+    }
+
+    /// What it pays, in satoshis per 1000 weight units.
+    pub(crate) fn rate(&self) -> u64 {
+        self.fee * 1000 / (4 * self.vsize())
+    }
+
+    /// The coins it spends, if it is a funding of this owner's.
+    pub(crate) fn funding_of(&self, purse: &str) -> Option<Vec<String>> {
+        match &self.body {
+            Body::Fund { from, coins, .. } if from == purse => Some(coins.clone()),
+            Body::Mint { .. }
+            | Body::Pay { .. }
+            | Body::Fund { .. }
+            | Body::Redeem { .. }
+            | Body::RedeemOversized { .. }
+            | Body::Refund { .. } => None,
         }
     }
 
@@ -101,7 +138,7 @@ impl Tx {
     pub(crate) fn makes(&self) -> Option<(HtlcRef, &Htlc)> {
         match &self.body {
             Body::Fund { htlc, .. } => Some((htlc_ref(&self.id(), htlc), htlc)),
-            Body::Mint { .. } | Body::Pay { .. } | Body::Redeem { .. } | Body::Refund { .. } => None,
+            Body::Mint { .. } | Body::Pay { .. } | Body::Redeem { .. } | Body::RedeemOversized { .. } | Body::Refund { .. } => None,
         }
     }
 }

@@ -121,6 +121,8 @@ fn spend(sight: &Sight<'_>, name: &HtlcRef) -> Option<(Spend, Option<Preimage>)>
     if let Some((how, by, at)) = sight.ledger.htlcs.get(name).and_then(|entry| entry.closed.as_ref()) {
         let preimage = match how {
             Close::Redeemed(preimage) => Some(preimage.clone()),
+            // No adapter knows what to say of it.
+            Close::Taken => return None,
             Close::Refunded => None,
         };
         return Some((Spend { by: by.clone(), at: Inclusion::Block(*at) }, preimage));
@@ -129,7 +131,12 @@ fn spend(sight: &Sight<'_>, name: &HtlcRef) -> Option<(Spend, Option<Preimage>)>
     sight.waiting.iter().find_map(|tx| match &tx.body {
         Body::Redeem { htlc, preimage, .. } if htlc == name => Some((waits(tx.id()), Some(preimage.clone()))),
         Body::Refund { htlc, .. } if htlc == name => Some((waits(tx.id()), None)),
-        Body::Mint { .. } | Body::Pay { .. } | Body::Fund { .. } | Body::Redeem { .. } | Body::Refund { .. } => None,
+        Body::Mint { .. }
+        | Body::Pay { .. }
+        | Body::Fund { .. }
+        | Body::Redeem { .. }
+        | Body::RedeemOversized { .. }
+        | Body::Refund { .. } => None,
     })
 }
 

@@ -1,17 +1,15 @@
 //! One owner's money: what it pays with, what it may open, what things cost.
 
+use crate::config::purse_of;
 use crate::port::SimPort;
 use crate::state::State;
-use crate::tx::{Body, Htlc, Lock, Tx};
+use crate::tx::{Body, FUND_VSIZE, Htlc, Lock, REDEEM_VSIZE, REFUND_VSIZE, Tx};
 use async_trait::async_trait;
 use secp256k1::{Secp256k1, SecretKey};
 use swap_contract::bytes::{PublicKey, Salt};
 use swap_contract::leg::Side;
 use swap_contract::port::{Balance, ChainError, FeeRate, HtlcOp, LegTerms, OpKind, Quote, QuoteFor, Wallet};
 use swap_contract::time::ChainTime;
-
-/// Virtual bytes of a funding, a redeem and a refund on alpha; about those of the real ones.
-const SIZES: [u64; 3] = [200, 140, 130];
 
 impl SimPort {
     pub(crate) fn refused(&self, reason: &str) -> ChainError {
@@ -30,7 +28,7 @@ impl SimPort {
     pub(crate) fn body(&self, state: &State, op: &HtlcOp, fee: u64, reserved: &[String]) -> Result<Body, ChainError> {
         let to = self.owner.purse(self.side);
         match (&op.kind, &op.terms) {
-            (OpKind::Fund { refund_after }, terms) => self.fund(state, terms, *refund_after, fee, reserved),
+            (OpKind::Fund { refund_after, replaces }, terms) => self.fund(state, terms, *refund_after, fee, reserved, replaces.as_deref()),
             (OpKind::Redeem(redeem), LegTerms::Alpha(terms)) => {
                 self.holds(&terms.redeem_key, &op.salt)?;
                 Ok(Body::Redeem { htlc: redeem.htlc().clone(), preimage: redeem.preimage().clone(), to })
@@ -41,14 +39,22 @@ impl SimPort {
             }
             // Anybody may close it; the money goes where the terms say.
             (OpKind::Redeem(redeem), LegTerms::Beta(terms)) => {
-                let to = terms.recipient.to_string();
+                let to = purse_of(&terms.recipient);
                 Ok(Body::Redeem { htlc: redeem.htlc().clone(), preimage: redeem.preimage().clone(), to })
             }
-            (OpKind::Refund { htlc }, LegTerms::Beta(terms)) => Ok(Body::Refund { htlc: htlc.clone(), to: terms.sender.to_string() }),
+            (OpKind::Refund { htlc }, LegTerms::Beta(terms)) => Ok(Body::Refund { htlc: htlc.clone(), to: purse_of(&terms.sender) }),
         }
     }
 
-    fn fund(&self, state: &State, terms: &LegTerms, refund_after: ChainTime, fee: u64, reserved: &[String]) -> Result<Body, ChainError> {
+    fn fund(
+        &self,
+        state: &State,
+        terms: &LegTerms,
+        refund_after: ChainTime,
+        fee: u64,
+        reserved: &[String],
+        replaces: Option<&[u8]>,
+    ) -> Result<Body, ChainError> {
         let from = self.owner.purse(self.side);
         let amount = match terms {
             LegTerms::Alpha(terms) => terms.amount.0,
@@ -57,7 +63,12 @@ impl SimPort {
         };
         let needed = amount.saturating_add(fee);
         let available = self.free(state, reserved);
-        let (mut coins, mut sum) = (Vec::new(), 0u64);
+        let mut coins = match replaces {
+            Some(bytes) => self.coins_of(bytes)?,
+            None => Vec::new(),
+        };
+        let amount_of = |coin: &String| state.ledger.coins.get(coin).map_or(0, |coin| coin.amount);
+        let mut sum: u64 = coins.iter().map(amount_of).sum();
         for (name, amount) in self.spendable(state, reserved) {
             if sum >= needed {
                 break;
@@ -74,6 +85,17 @@ impl SimPort {
         }
         let change = if self.side == Side::Alpha { sum - needed } else { 0 };
         Ok(Body::Fund { from, coins, htlc: Htlc { lock: Lock::of(terms), amount, refund_after }, change })
+    }
+
+    /// The coins of a funding that is to be replaced.
+    fn coins_of(&self, bytes: &[u8]) -> Result<Vec<String>, ChainError> {
+        let old: Tx = serde_json::from_slice(bytes).map_err(|error| self.refused(&error.to_string()))?;
+        match old.body {
+            Body::Fund { coins, .. } => Ok(coins),
+            Body::Mint { .. } | Body::Pay { .. } | Body::Redeem { .. } | Body::RedeemOversized { .. } | Body::Refund { .. } => {
+                Err(self.refused("this is no funding"))
+            }
+        }
     }
 
     /// Coins in blocks that nothing spends and nobody reserved, the largest first.
@@ -99,7 +121,12 @@ impl SimPort {
                 let purse = self.owner.purse(Side::Beta);
                 let leaving = state.mempool.iter().map(|tx| match &tx.body {
                     Body::Fund { from, htlc, .. } if *from == purse => htlc.amount + tx.fee,
-                    Body::Mint { .. } | Body::Pay { .. } | Body::Fund { .. } | Body::Redeem { .. } | Body::Refund { .. } => 0,
+                    Body::Mint { .. }
+                    | Body::Pay { .. }
+                    | Body::Fund { .. }
+                    | Body::Redeem { .. }
+                    | Body::RedeemOversized { .. }
+                    | Body::Refund { .. } => 0,
                 });
                 state.ledger.balance(&purse).saturating_sub(leaving.sum())
             }
@@ -110,10 +137,12 @@ impl SimPort {
         match (self.side, what) {
             (Side::Alpha, _) => {
                 let size = match what {
-                    QuoteFor::Fund => SIZES[0],
-                    QuoteFor::Redeem => SIZES[1],
-                    QuoteFor::Refund => SIZES[2],
+                    QuoteFor::Fund => FUND_VSIZE,
+                    QuoteFor::Redeem => REDEEM_VSIZE,
+                    QuoteFor::Refund => REFUND_VSIZE,
                 };
+                // As the real wallet: no less than what the node demands.
+                let rate = FeeRate(rate.0.max(state.market.relay));
                 ((size * 4 * rate.0).div_ceil(1000), size)
             }
             (Side::Beta, QuoteFor::Fund) => (state.config.fee, 300),
@@ -154,7 +183,7 @@ impl Wallet for SimPort {
                 Body::Redeem { htlc, to, .. } | Body::Refund { htlc, to } if *to == purse => {
                     state.ledger.htlcs.get(htlc).map_or(0, |entry| entry.htlc.amount - tx.fee)
                 }
-                Body::Mint { .. } | Body::Fund { .. } | Body::Redeem { .. } | Body::Refund { .. } => 0,
+                Body::Mint { .. } | Body::Fund { .. } | Body::Redeem { .. } | Body::RedeemOversized { .. } | Body::Refund { .. } => 0,
             });
             Ok(Balance { confirmed: self.free(state, reserved), pending: pending.sum() })
         })

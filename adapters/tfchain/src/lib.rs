@@ -139,7 +139,7 @@ impl Chain for TfChain {
     async fn prepare(&self, op: &HtlcOp, _reserved: &[String]) -> Result<SignedTx, ChainError> {
         let terms = beta(&op.terms)?;
         match &op.kind {
-            OpKind::Fund { refund_after } => self.prepare_fund(terms, *refund_after).await,
+            OpKind::Fund { refund_after, replaces: _ } => self.prepare_fund(terms, *refund_after).await,
             OpKind::Redeem(redeem) => self.prepare_redeem(terms, redeem.htlc(), redeem.preimage()).await,
             OpKind::Refund { htlc } => self.prepare_refund(terms, htlc).await,
         }

@@ -10,6 +10,7 @@ pub mod decide;
 pub mod document;
 pub mod event;
 pub mod explain;
+pub mod fees;
 pub mod leg;
 pub mod outcome;
 pub mod policy;

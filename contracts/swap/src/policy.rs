@@ -2,6 +2,7 @@
 //! file is compiled.
 
 use crate::amount::Sats;
+use crate::fees::FeeRamp;
 use crate::time::{Depth, Span};
 
 /// One table of margins. [`MAINNET`] is the default; [`REGTEST`] scales the times down for local chains.
@@ -49,6 +50,10 @@ pub struct Policy {
     pub min_swap_redeems: u64,
     /// No exit pays more than this, in sat/vB.
     pub max_fee_rate: u64,
+    /// Mean time between two Bitcoin blocks, in which the blocks until a deadline are counted.
+    pub alpha_block: Span,
+    /// When the fee of an exit rises above the estimate. Half of the value 18 blocks before the deadline is what LND pays.
+    pub fee_ramp: FeeRamp,
     /// An offer expires within this time unless renewed.
     pub offer_lifetime: Span,
     /// An order expires within this time.
@@ -83,6 +88,8 @@ pub const MAINNET: Policy = Policy {
     stress_fee_rate: 50,
     min_swap_redeems: 10,
     max_fee_rate: 1000,
+    alpha_block: Span::minutes(10),
+    fee_ramp: FeeRamp { from: Depth(36), half: Depth(18), most: Depth(6) },
     offer_lifetime: Span::minutes(10),
     order_lifetime: Span::minutes(10),
     countersign_within: Span::minutes(2),
@@ -105,6 +112,7 @@ pub const REGTEST: Policy = Policy {
     beta_max_mean_block: Span::hours(24),
     beta_mean_over: 10,
     alpha_max_age: Span::hours(24 * 365),
+    alpha_block: Span::secs(30),
     countersign_within: Span::secs(30),
     waiting_period: (Span::secs(0), Span::secs(120)),
     ..MAINNET
@@ -143,6 +151,11 @@ const fn check(p: &Policy) {
     assert!(p.alpha_depth_large.0 <= p.alpha_final_depth.0, "final is the deepest");
     assert!(p.waiting_period.0.0 <= p.waiting_period.1.0, "the waiting period's bounds are in order");
     assert!(p.waiting_period.1.0 + p.countersign_within.0 < p.order_lifetime.0, "an order outlives the waiting period");
+    assert!(p.fee_ramp.from.0 > p.fee_ramp.half.0 && p.fee_ramp.half.0 > p.fee_ramp.most.0, "the fee rises towards the deadline");
+    assert!(
+        p.alpha_after_beta().0 >= p.alpha_redeem_margin.0 + p.fee_ramp.from.0 * p.alpha_block.0,
+        "a redeem that is sent at once pays the estimate and no more"
+    );
     assert!(p.clock_skew.0 < p.offer_lifetime.0, "an offer outlives the clock skew");
 }
 const _: () = check(&MAINNET);

@@ -83,6 +83,8 @@ pub enum OpKind {
     Fund {
         /// The timelock.
         refund_after: ChainTime,
+        /// The bytes of the same funding as it was sent before, to be replaced by one that pays more: same output, a coin in common.
+        replaces: Option<Vec<u8>>,
     },
     /// Take it with the preimage.
     Redeem(Redeem),

@@ -28,6 +28,11 @@ const PASSPHRASE: (&str, &str) = ("TWINSWAP_PASSPHRASE", "regtest");
 /// Local nodes may be asked more often than others.
 const POLL: (&str, &str) = ("poll_ms = 1000", "poll_ms = 200");
 
+/// The name of an engine in a pair: the first pair has no number.
+pub fn name(of: &str, pair: usize) -> String {
+    if pair == 0 { of.to_owned() } else { format!("{of}{pair}") }
+}
+
 /// An engine with keys and a config, not yet started.
 pub struct Prepared {
     pub spec: Spec,

@@ -42,6 +42,13 @@ pub struct Options {
     pub block_seconds: u64,
     /// Leave the folder in place at the end.
     pub keep: bool,
+    /// So many pairs of engines, each with its own alice and bob.
+    #[serde(default = "one")]
+    pub pairs: usize,
+}
+
+fn one() -> usize {
+    1
 }
 
 pub struct Localnet {
@@ -113,6 +120,17 @@ impl Localnet {
         Ok(ended)
     }
 
+    /// Starts an engine that does not run, with more on its command line, and does not wait for it.
+    pub fn launch_engine(&mut self, who: &str, more: &[String]) -> Result<()> {
+        let mut spec = self.engine_specs.get(who).ok_or_else(|| anyhow!("there is no engine {who}"))?.clone();
+        spec.args.extend_from_slice(more);
+        let pid = self.launch(spec)?;
+        if let Some(engine) = self.state.engines.get_mut(who) {
+            engine.pid = pid;
+        }
+        Ok(())
+    }
+
     /// SIGKILL: the engine cannot save anything.
     pub fn kill_engine(&mut self, who: &str) -> Result<()> {
         self.engine_state(who)?;
@@ -157,7 +175,7 @@ impl Localnet {
         self.state.engines.get(who).ok_or_else(|| anyhow!("there is no engine {who}"))
     }
 
-    fn is_running(&self, name: &str) -> bool {
+    pub fn is_running(&self, name: &str) -> bool {
         self.services.iter().any(|service| service.name() == name)
     }
 

@@ -15,8 +15,11 @@ use super::{LOCK, Localnet, Options, SUPERVISOR_LOG, clear};
 use crate::cache::Cache;
 use crate::lock::{Attempt, FileLock};
 use crate::progress::say;
+use crate::rpc::Client;
 use crate::setup::Tools;
 
+/// bitcoind's, and the node's two.
+const CHAIN_PORTS: usize = 3;
 /// A port that was free a moment ago may be taken by another program when ours comes to listen on it.
 const ATTEMPTS: usize = 3;
 /// What bitcoind, the node and the engines write then.
@@ -54,18 +57,22 @@ impl Localnet {
             }
         };
         clear(&home, &[LOCK, SUPERVISOR_LOG])?;
-        let [bitcoin_rpc, rpc, network, alice_rpc, alice_bus, bob_rpc, bob_bus] = free_ports()?;
-        let (bitcoind, bitcoin_state) = bitcoin::spec(&home, &tools.bitcoind, bitcoin_rpc)?;
-        let node_ports = tfchain::Ports { rpc, network };
+        let names: Vec<String> = (0..options.pairs).flat_map(|pair| [engine::name(ALICE, pair), engine::name(BOB, pair)]).collect();
+        let ports = free_ports(CHAIN_PORTS + 2 * names.len())?;
+        let (chain_ports, engine_ports) = ports.split_at(CHAIN_PORTS);
+        let (bitcoind, bitcoin_state) = bitcoin::spec(&home, &tools.bitcoind, chain_ports[0])?;
+        let node_ports = tfchain::Ports { rpc: chain_ports[1], network: chain_ports[2] };
         let tfchain_state = tfchain::state(&home, node_ports);
         let mut engines = Vec::new();
         if let Some(programs) = &tools.engine {
-            let of = |who, rpc, bus| engine::prepare(&home, programs, who, engine::Ports { rpc, bus }, &bitcoin_state, &tfchain_state);
-            engines = vec![of(ALICE, alice_rpc, alice_bus)?, of(BOB, bob_rpc, bob_bus)?];
+            for (who, ports) in names.iter().zip(engine_ports.chunks(2)) {
+                let ports = engine::Ports { rpc: ports[0], bus: ports[1] };
+                engines.push(engine::prepare(&home, programs, who, ports, &bitcoin_state, &tfchain_state)?);
+            }
         }
         let endowments: Vec<Endowment> = engines
             .iter()
-            .filter(|engine| engine.spec.name == BOB)
+            .filter(|engine| engine.spec.name.starts_with(BOB))
             .map(|engine| Endowment { address: engine.address.clone(), units: BOB_UNITS })
             .collect();
         let node = tfchain::spec(&home, &tools.tfchain, node_ports, &endowments)?;
@@ -115,15 +122,19 @@ impl Localnet {
             state.pid = self.launch(spec)?;
             self.state.engines.insert(who, state);
         }
-        for who in [ALICE, BOB] {
-            let client = self.engine(who)?;
-            self.wait(&format!("{who}'s engine to see both chains"), || engine::is_ready(&client).then_some(()))?;
+        let clients: Vec<(String, Client)> = self.state.engines.iter().map(|(who, engine)| (who.clone(), engine.client())).collect();
+        for (who, client) in &clients {
+            self.wait(&format!("{who}'s engine to see both chains"), || engine::is_ready(client).then_some(()))?;
+            if who.starts_with(ALICE) {
+                self.bitcoin.mine_to(ALICE_REWARDS, &engine::bitcoin_address(client)?)?;
+            }
         }
-        let (alice, bob) = (self.engine(ALICE)?, self.engine(BOB)?);
-        self.bitcoin.mine_to(ALICE_REWARDS, &engine::bitcoin_address(&alice)?)?;
         self.bitcoin.mine(COINBASE_MATURITY)?;
-        self.wait("alice to see her BTC", || engine::free_balance(&alice).ok().filter(|(sats, _)| *sats > 0))?;
-        self.wait("bob to see his TFT", || engine::free_balance(&bob).ok().filter(|(_, units)| *units > 0))?;
+        for (who, client) in &clients {
+            self.wait(&format!("{who} to see the money"), || {
+                engine::free_balance(client).ok().filter(|(sats, units)| *sats > 0 || *units > 0)
+            })?;
+        }
         Ok(())
     }
 }

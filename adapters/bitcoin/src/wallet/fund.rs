@@ -4,7 +4,7 @@ use super::state::{State, is_own_change};
 use super::{OwnWallet, WalletError};
 use bdk_wallet::error::CreateTxError;
 use bdk_wallet::{KeychainKind, SignOptions};
-use bitcoin::{Amount, FeeRate, OutPoint, Psbt, ScriptBuf, Transaction, Weight};
+use bitcoin::{Amount, FeeRate, OutPoint, Psbt, ScriptBuf, Transaction, TxOut, Txid, Weight};
 use htlc_bitcoin::size;
 use std::collections::HashSet;
 
@@ -34,7 +34,28 @@ impl OwnWallet {
     /// change only, none of `reserved`; it can be replaced (BIP-125) and is worthless to fee snipers.
     pub fn fund(&self, script: ScriptBuf, amount: Amount, rate: FeeRate, reserved: &HashSet<OutPoint>) -> Result<Funding, WalletError> {
         let mut state = self.state();
-        let mut psbt = state.build(script, amount, rate, reserved)?;
+        let psbt = state.build(script, amount, rate, reserved)?;
+        self.sign(&mut state, psbt)
+    }
+
+    /// Builds and signs a replacement of a funding that waits: every input of it and the same output, at a higher rate
+    /// (BIP-125). Refused when something spends its change already: a replacement would take that out of the mempool with it.
+    pub fn bump(&self, old: &Transaction, htlc: &TxOut, rate: FeeRate, reserved: &HashSet<OutPoint>) -> Result<Funding, WalletError> {
+        let mut state = self.state();
+        let txid = old.compute_txid();
+        if reserved.iter().any(|coin| coin.txid == txid) || state.has_spent_change(old) {
+            return Err(WalletError::Build("the change of this funding is spent already".to_owned()));
+        }
+        let psbt = state.build_replacement(txid, rate, reserved)?;
+        if !psbt.unsigned_tx.output.contains(htlc) {
+            return Err(WalletError::Build("the transaction does not fund this HTLC".to_owned()));
+        }
+        // From here on nobody builds on what is about to be replaced.
+        state.replaced.insert(txid);
+        self.sign(&mut state, psbt)
+    }
+
+    fn sign(&self, state: &mut State, mut psbt: Psbt) -> Result<Funding, WalletError> {
         state.unsaved_addresses += 1;
         state.stage();
         let fee = psbt.fee().map_err(|error| WalletError::Build(error.to_string()))?;
@@ -74,14 +95,37 @@ impl OwnWallet {
 
 impl State {
     fn build(&mut self, script: ScriptBuf, amount: Amount, rate: FeeRate, reserved: &HashSet<OutPoint>) -> Result<Psbt, WalletError> {
-        let untrusted = self.wallet.list_unspent().filter(|coin| coin.chain_position.is_unconfirmed() && !is_own_change(coin));
-        let forbidden: Vec<OutPoint> = untrusted.map(|coin| coin.outpoint).chain(reserved.iter().copied()).collect();
+        let forbidden = self.forbidden(reserved);
         let mut builder = self.wallet.build_tx();
         builder.add_recipient(script, amount).fee_rate(rate).unspendable(forbidden);
         builder.finish().map_err(|error| match error {
             CreateTxError::CoinSelection(short) => WalletError::InsufficientFunds { available: short.available, needed: short.needed },
             error => WalletError::Build(error.to_string()),
         })
+    }
+
+    fn build_replacement(&mut self, old: Txid, rate: FeeRate, reserved: &HashSet<OutPoint>) -> Result<Psbt, WalletError> {
+        let forbidden = self.forbidden(reserved);
+        let mut builder = self.wallet.build_fee_bump(old).map_err(|error| WalletError::Build(error.to_string()))?;
+        builder.fee_rate(rate).unspendable(forbidden);
+        builder.finish().map_err(|error| match error {
+            CreateTxError::CoinSelection(short) => WalletError::InsufficientFunds { available: short.available, needed: short.needed },
+            error => WalletError::Build(error.to_string()),
+        })
+    }
+
+    /// Coins that nothing new is built on: reserved ones, other people's that wait for a block, and what is about to be replaced.
+    fn forbidden(&self, reserved: &HashSet<OutPoint>) -> Vec<OutPoint> {
+        let waiting = self.wallet.list_unspent().filter(|coin| coin.chain_position.is_unconfirmed());
+        let untrusted = waiting.filter(|coin| !is_own_change(coin) || self.replaced.contains(&coin.outpoint.txid));
+        untrusted.map(|coin| coin.outpoint).chain(reserved.iter().copied()).collect()
+    }
+
+    /// Whether a transaction that may still happen spends an output of this one.
+    fn has_spent_change(&self, tx: &Transaction) -> bool {
+        let txid = tx.compute_txid();
+        let spends = |other: &Transaction| other.input.iter().any(|input| input.previous_output.txid == txid);
+        self.wallet.transactions().any(|other| spends(&other.tx_node.tx))
     }
 
     /// A transaction that was only tried out needs no change address of its own.

@@ -116,6 +116,7 @@ impl OwnWallet {
             unsaved_blocks: 0,
             unsaved_addresses: 0,
             urgent: is_new,
+            replaced: HashSet::new(),
             payouts: HashMap::new(),
             base: tip.height(),
             anchored: tip.height() > 0,

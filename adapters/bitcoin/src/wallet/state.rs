@@ -7,7 +7,7 @@ use bdk_wallet::template::Bip86Public;
 use bdk_wallet::{ChangeSet, KeychainKind};
 use bitcoin::secp256k1::Secp256k1;
 use bitcoin::{Network, NetworkKind, ScriptBuf, Txid};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use swap_contract::bytes::SwapId;
 
 pub struct State {
@@ -22,6 +22,8 @@ pub struct State {
     pub urgent: bool,
     /// Own transactions in the mempool, and the look at the mempool when each was seen.
     pub waiting: HashMap<Txid, u64>,
+    /// Fundings that were replaced by ones that pay more, since this run began.
+    pub replaced: HashSet<Txid>,
     /// The payout script of each swap: the same for every attempt.
     pub payouts: HashMap<SwapId, ScriptBuf>,
     /// Blocks up to here were applied before this run.

@@ -31,13 +31,13 @@ impl World {
 
     /// The attacker funds beta, its own way.
     fn fund_beta(&self, refund_after: ChainTime, change: impl FnOnce(&mut LegTerms)) {
-        let op = self.op(Role::Participant, Side::Beta, OpKind::Fund { refund_after }, change);
+        let op = self.op(Role::Participant, Side::Beta, OpKind::Fund { refund_after, replaces: None }, change);
         block_on(send(&self.port(Role::Participant, Side::Beta), &op)).unwrap();
     }
 
     fn fund_alpha(&self, rate: FeeRate) -> SignedTx {
         let refund_after = self.t1();
-        let mut op = self.op(Role::Initiator, Side::Alpha, OpKind::Fund { refund_after }, |_| {});
+        let mut op = self.op(Role::Initiator, Side::Alpha, OpKind::Fund { refund_after, replaces: None }, |_| {});
         op.fee_rate = rate;
         block_on(send(&self.port(Role::Initiator, Side::Alpha), &op)).unwrap()
     }

@@ -167,7 +167,7 @@ impl Engine {
             OpKind::Redeem(Redeem::new(permit, htlc.clone().unwrap(), preimage).unwrap())
         };
         let kind = match action.step {
-            Step::FundAlpha | Step::FundBeta => OpKind::Fund { refund_after: action.refund_after.unwrap() },
+            Step::FundAlpha | Step::FundBeta => OpKind::Fund { refund_after: action.refund_after.unwrap(), replaces: None },
             Step::RedeemBeta => redeem(self.owner.keys.preimage(&salt)),
             Step::RedeemAlpha => redeem(run.swap.public_preimage().unwrap().clone()),
             Step::RefundAlpha | Step::RefundBeta => OpKind::Refund { htlc: htlc.unwrap() },

@@ -65,7 +65,7 @@ impl Leg {
     }
 
     fn fund(&self) -> HtlcOp {
-        self.op(OpKind::Fund { refund_after: self.refund_after })
+        self.op(OpKind::Fund { refund_after: self.refund_after, replaces: None })
     }
 
     fn redeem(&self, htlc: &HtlcRef) -> HtlcOp {

@@ -238,7 +238,7 @@ impl Case {
 
     /// Funds it.
     pub fn fund(&self, refund_after: ChainTime) -> HtlcOp {
-        self.op(self.funder, OpKind::Fund { refund_after })
+        self.op(self.funder, OpKind::Fund { refund_after, replaces: None })
     }
 
     /// Redeems it.

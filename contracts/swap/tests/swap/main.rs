@@ -7,6 +7,7 @@ mod decisions;
 mod diagram;
 mod documents;
 mod exits;
+mod fees;
 mod offers_and_orders;
 mod properties;
 mod receipts;

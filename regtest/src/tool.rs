@@ -1,0 +1,62 @@
+//! Programs of this repository that need no chains: built, and run in place of this one with the rest of its command line.
+
+use std::fmt;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::cache::Cache;
+use crate::command::{cargo, run_logged};
+use crate::interrupt;
+use crate::setup::Timed;
+
+/// A program ended with an exit code that is not 0. It has said why.
+#[derive(Debug)]
+pub struct Exited(pub u8);
+
+impl fmt::Display for Exited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "it ended with exit code {}", self.0)
+    }
+}
+
+impl std::error::Error for Exited {}
+
+/// A program of a package in this workspace.
+#[derive(Clone, Copy, Debug)]
+pub struct Tool {
+    pub package: &'static str,
+    pub program: &'static str,
+}
+
+/// Two real engines on chains in memory.
+pub const SIMULATE: Tool = Tool { package: "scenario", program: "simulate" };
+
+impl Tool {
+    /// Builds it and runs it with `args`, in this terminal.
+    ///
+    /// # Errors
+    /// It cannot be built or started; [`Exited`] when it says that something is wrong.
+    pub fn run(self, cache: &Cache, checkout: &Path, args: &[String]) -> Result<()> {
+        interrupt::listen()?;
+        let target = cache.target("engine");
+        let log = cache.log(self.program)?;
+        let step = format!("building `{}`", self.program);
+        Timed::start(cache, self.program, step, Duration::from_secs(60)).run(|step| {
+            let mut command = cargo(checkout, &target);
+            command.args(["build", "--locked", "--package", self.package, "--bin", self.program]);
+            run_logged(command, &log, true, step)
+        })?;
+        let program = target.join("debug").join(self.program);
+        let status = std::process::Command::new(&program).args(args).stdin(Stdio::null()).status();
+        let status = status.with_context(|| format!("cannot start {}", program.display()))?;
+        interrupt::check()?;
+        match status.code() {
+            Some(0) => Ok(()),
+            Some(code) => Err(Exited(u8::try_from(code).unwrap_or(1)).into()),
+            None => bail!("{} was killed ({status})", self.program),
+        }
+    }
+}

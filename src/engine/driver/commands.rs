@@ -1,0 +1,84 @@
+//! What the owner and the market ask of the driver.
+
+use super::{Command, Driver};
+use crate::engine::host::{Deed, Moment};
+use crate::error::ApiError;
+use crate::store::{NewSwap, StoreError, StoredSwap};
+use std::time::Duration;
+use swap_contract::bytes::SwapId;
+use swap_contract::event::{Event, Fact, Step, Violation};
+use swap_contract::leg::Side;
+use swap_contract::port::LegTerms;
+use tokio::sync::oneshot;
+use tracing::{debug, info};
+
+impl Driver {
+    pub(super) async fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Begin(new, reply) => {
+                let result = self.begin(*new).await;
+                answer(reply, result);
+            }
+            Command::Refund(id, reply) => {
+                let result = self.refund(&id).await;
+                answer(reply, result);
+            }
+        }
+    }
+
+    async fn begin(&mut self, new: NewSwap) -> Result<(), StoreError> {
+        let id = new.swap.id();
+        // Watch first: nothing that happens from here on is missed.
+        self.outside.chains.alpha.track(LegTerms::Alpha(new.swap.contract().alpha_terms()));
+        self.outside.chains.beta.track(LegTerms::Beta(new.swap.contract().beta_terms()));
+        let (alpha, beta) = *self.outside.tips.borrow();
+        let cursors = [(Side::Alpha, alpha), (Side::Beta, beta)];
+        let cursors: Vec<_> = cursors.into_iter().filter_map(|(side, tip)| Some((side, tip?.final_height))).collect();
+        self.outside.host.pass(Moment::Before(Deed::Begin)).await;
+        if let Err(failure) = self.outside.store.begin_swap(&new, &cursors).await {
+            if !self.live.contains_key(&id) {
+                self.outside.chains.alpha.untrack(&id);
+                self.outside.chains.beta.untrack(&id);
+            }
+            return Err(failure);
+        }
+        self.outside.host.pass(Moment::After(Deed::Begin)).await;
+        info!(swap_id = %id, role = ?new.swap.role(), "swap begins");
+        self.adopt(StoredSwap { swap: new.swap, seq: 0, created_at: new.now, outbox: Vec::new() });
+        self.drive(&id);
+        Ok(())
+    }
+
+    /// The owner's wish to get out: cancel what is not committed, or try the refund at once.
+    async fn refund(&mut self, id: &SwapId) -> Result<(), ApiError> {
+        let clocks = self.clocks();
+        let live = self.live.get_mut(id).ok_or(ApiError::WrongState { reason: "the swap has ended".into() })?;
+        let mut trial = live.swap.clone();
+        match trial.handle(&Event { clocks, fact: Fact::Cancelled }) {
+            Ok(_) => {
+                self.record(id, Fact::Cancelled, None).await;
+                return Ok(());
+            }
+            Err(Violation::TooLateToCancel) => {}
+            Err(violation) => return Err(ApiError::WrongState { reason: violation.to_string() }),
+        }
+        let wanted = live.swap.wants(&clocks).map(|action| action.step);
+        match wanted {
+            Some(Step::RefundAlpha | Step::RefundBeta) => {
+                live.retry_at = Duration::ZERO;
+                self.drive(id);
+                Ok(())
+            }
+            Some(Step::FundAlpha | Step::FundBeta | Step::RedeemAlpha | Step::RedeemBeta) | None => match live.swap.own_refund() {
+                Some((side, at)) => Err(ApiError::RefundNotDue { clock: crate::store::side_name(side), at: at.0 }),
+                None => Err(ApiError::WrongState { reason: "nothing of yours is locked in this swap".into() }),
+            },
+        }
+    }
+}
+
+fn answer<T>(reply: oneshot::Sender<T>, value: T) {
+    if reply.send(value).is_err() {
+        debug!("the caller did not wait for the answer");
+    }
+}

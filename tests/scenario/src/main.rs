@@ -1,0 +1,181 @@
+//! `simulate`: plays seeds. Two real engines (driver, outbox, market, store on SQLite in memory) trade over two chains in memory
+//! while all that may go wrong does, and one of them may be dishonest.
+#![allow(missing_docs, reason = "a program")]
+
+mod bus;
+mod host;
+mod judge;
+mod party;
+mod plan;
+mod run;
+mod villain;
+mod world;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use plan::Mutant;
+use run::Run;
+use serde_json::json;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tracing_subscriber::EnvFilter;
+
+const HELP: &str = "\
+Examples:
+  simulate --seeds 10000            play seeds 0 to 9999; the last line of standard output is one JSON object
+  simulate --seeds 1000000 --first 10000
+  simulate --seed 4711              play one seed and tell its story
+  simulate --mutant early-alpha-refund
+                                    break a rule: exits with 1, since somebody notices
+
+Exit codes: 0 nothing went wrong; 1 something did (with --mutant: as it must); 2 wrong usage.";
+
+/// Plays swaps between two real engines on two chains in memory, with virtual time and whatever can go wrong.
+#[derive(Parser)]
+#[command(name = "simulate", after_help = HELP)]
+struct Args {
+    /// How many seeds to play
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
+    /// The first of them
+    #[arg(long, default_value_t = 0)]
+    first: u64,
+    /// Play this one and tell its story
+    #[arg(long, conflicts_with_all = ["seeds", "first"])]
+    seed: Option<u64>,
+    /// Break a rule
+    #[arg(long)]
+    mutant: Option<Mutant>,
+    /// Threads [default: one a core]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=256))]
+    jobs: Option<u64>,
+}
+
+/// A mutant that nobody notices in so many seeds is not noticed.
+const MUTANT_SEEDS: u64 = 200;
+/// So many findings are shown.
+const SHOWN: usize = 20;
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+
+#[derive(Default)]
+struct Sum {
+    swaps: u64,
+    completed: u64,
+    refunded: u64,
+    abandoned: u64,
+    losses: u64,
+    double_actions: u64,
+    violations: u64,
+    findings: Vec<String>,
+    minutes: u64,
+}
+
+impl Sum {
+    fn add(&mut self, seed: u64, run: &Run) {
+        let verdict = &run.verdict;
+        self.swaps += verdict.swaps;
+        self.completed += verdict.completed;
+        self.refunded += verdict.refunded;
+        self.abandoned += verdict.abandoned;
+        self.minutes += run.minutes;
+        for finding in &verdict.findings {
+            self.losses += u64::from(finding.wrong.is_loss());
+            self.double_actions += u64::from(finding.wrong.is_double_action());
+            self.violations += 1;
+            if self.findings.len() < SHOWN {
+                self.findings.push(format!("seed {seed}: {finding}"));
+            }
+        }
+    }
+}
+
+fn main() -> Result<ExitCode> {
+    let args = Args::parse();
+    match args.seed {
+        Some(seed) => tell(seed, args.mutant),
+        None => play_all(&args),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")
+}
+
+fn tell(seed: u64, mutant: Option<Mutant>) -> Result<ExitCode> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let run = runtime()?.block_on(run::play(seed, mutant, true))?;
+    run.story.iter().for_each(|line| println!("{line}"));
+    let verdict = &run.verdict;
+    let wrong = verdict.findings.len();
+    println!("{}", json!({ "seed": seed, "swaps": verdict.swaps, "completed": verdict.completed, "refunded": verdict.refunded,
+        "abandoned": verdict.abandoned, "virtual_minutes": run.minutes, "violations": wrong }));
+    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn play_all(args: &Args) -> Result<ExitCode> {
+    let seeds = if args.mutant.is_some() { args.seeds.min(MUTANT_SEEDS) } else { args.seeds };
+    let jobs = match args.jobs {
+        Some(jobs) => jobs,
+        None => std::thread::available_parallelism()?.get() as u64,
+    };
+    let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (sum, begin) = (Mutex::new(Sum::default()), Instant::now());
+    let lock = || sum.lock().unwrap_or_else(PoisonError::into_inner);
+    let work = || -> Result<()> {
+        let runtime = runtime()?;
+        loop {
+            let number = next.fetch_add(1, Ordering::SeqCst);
+            let noticed = args.mutant.is_some() && lock().violations > 0;
+            if number >= seeds || noticed {
+                return Ok(());
+            }
+            let seed = args.first + number;
+            let run = runtime.block_on(run::play(seed, args.mutant, false)).with_context(|| format!("seed {seed}"))?;
+            lock().add(seed, &run);
+            done.fetch_add(1, Ordering::SeqCst);
+        }
+    };
+    std::thread::scope(|scope| -> Result<()> {
+        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
+        let mut said = Instant::now();
+        while workers.iter().any(|worker| !worker.is_finished()) {
+            std::thread::sleep(Duration::from_millis(50));
+            if said.elapsed() >= PROGRESS_EVERY || std::io::stderr().is_terminal() && said.elapsed() >= Duration::from_secs(1) {
+                let done = done.load(Ordering::SeqCst);
+                eprintln!("{done} of {seeds} seeds, {} swaps, {} s", lock().swaps, begin.elapsed().as_secs());
+                said = Instant::now();
+            }
+        }
+        for worker in workers {
+            worker.join().map_err(|_| anyhow::anyhow!("a worker panicked"))??;
+        }
+        Ok(())
+    })?;
+    let sum = lock();
+    sum.findings.iter().for_each(|finding| eprintln!("{finding}"));
+    if let Some(finding) = sum.findings.first() {
+        let seed = finding.split([' ', ':']).nth(1).unwrap_or_default();
+        eprintln!("`cargo regtest simulate --seed {seed}` tells the story (with the same --mutant, if there is one)");
+    }
+    let (seeds, millis) = (done.load(Ordering::SeqCst), u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX).max(1));
+    println!("{}", json!({
+        "seeds": seeds,
+        "swaps": sum.swaps,
+        "completed": sum.completed,
+        "refunded": sum.refunded,
+        "abandoned": sum.abandoned,
+        "honest_losses": sum.losses,
+        "double_actions": sum.double_actions,
+        "violations": sum.violations,
+        "virtual_hours": sum.minutes / 60,
+        "seconds": millis / 1000,
+        "jobs": jobs,
+        "swaps_per_second": sum.swaps * 1000 / millis,
+        "swaps_per_second_and_core": sum.swaps * 1000 / millis / jobs.max(1),
+    }));
+    Ok(if sum.violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
