@@ -19,7 +19,7 @@ use std::time::Duration;
 use swap_contract::bytes::SwapId;
 use swap_contract::event::{Fact, Step};
 use swap_contract::leg::Side;
-use swap_contract::port::{ChainUpdate, LegTerms};
+use swap_contract::port::ChainUpdate;
 use swap_contract::swap::Swap;
 use swap_contract::time::{Clocks, Tip, UnixTime};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -151,8 +151,8 @@ impl Driver {
 
     fn adopt(&mut self, stored: StoredSwap) {
         let StoredSwap { swap, seq, created_at, outbox } = stored;
-        self.outside.chains.alpha.track(LegTerms::Alpha(swap.contract().alpha_terms()));
-        self.outside.chains.beta.track(LegTerms::Beta(swap.contract().beta_terms()));
+        self.outside.chains.alpha.track(swap.terms(Side::Alpha));
+        self.outside.chains.beta.track(swap.terms(Side::Beta));
         let outbox = outbox.into_iter().map(|row| (row.step, row)).collect();
         let (retry_at, delay) = (Duration::ZERO, steps::RETRY.0);
         self.live.insert(swap.id(), Live { swap, seq, created_at, outbox, busy: false, last: None, retry_at, delay });

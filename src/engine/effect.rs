@@ -8,9 +8,9 @@ use std::sync::Arc;
 use swap_contract::amount::Sats;
 use swap_contract::event::{Action, Step};
 use swap_contract::fees::{Exit, funding_ceiling, rate_of};
-use swap_contract::leg::{Side, TxRef};
+use swap_contract::leg::TxRef;
 use swap_contract::policy::Policy;
-use swap_contract::port::{ChainError, FeeRate, HtlcOp, LegTerms, OpKind, QuoteFor, Redeem, SignedTx, SwapKeys};
+use swap_contract::port::{ChainError, FeeRate, HtlcOp, OpKind, QuoteFor, Redeem, SignedTx, SwapKeys};
 use swap_contract::swap::Swap;
 use swap_contract::time::{ChainTime, Clocks};
 
@@ -81,10 +81,7 @@ pub(super) fn job(swap: &Swap, action: Action, clocks: &Clocks, row: Option<&Out
     let contract = swap.contract();
     let salt = contract.salt_of(&keys.account());
     let side = action.step.side();
-    let terms = match side {
-        Side::Alpha => LegTerms::Alpha(contract.alpha_terms()),
-        Side::Beta => LegTerms::Beta(contract.beta_terms()),
-    };
+    let terms = swap.terms(side);
     let htlc = || swap.leg(side).funding().map(|funding| funding.htlc.clone());
     let kind = match action.step {
         Step::FundAlpha | Step::FundBeta => OpKind::Fund { refund_after: action.refund_after?, replaces: None },

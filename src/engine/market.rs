@@ -1,7 +1,7 @@
 //! From an offer to a doubly signed contract: the maker's waiting period and choice, the taker's order and countersignature.
 
-use super::driver::Command;
 use super::Engine;
+use super::driver::Command;
 use super::host::{Deed, Moment};
 use crate::api::{Countersign, Direction, OfferState, OfferView, OrderAnswer, OrderState, OrderSubmit, OrderView, PlaceOrder};
 use crate::bus::BusError;
@@ -460,4 +460,3 @@ fn draw(row: &OrderRow) -> [u8; 32] {
 fn is_late(row: &OrderRow, now: UnixTime, skew: swap_contract::time::Span) -> bool {
     row.contract.as_ref().is_none_or(|contract| contract.document.countersign_by.plus(skew) < now)
 }
-

@@ -29,7 +29,7 @@ use swap_contract::bytes::{OrderId, SwapId};
 use swap_contract::document::{Account, Network, Receipt, Rules, SignedReceipt};
 use swap_contract::leg::{LegStatus, Side};
 use swap_contract::policy::Policy;
-use swap_contract::port::{Chain, ChainError, HtlcOp, LegTerms, OpKind, Wallet};
+use swap_contract::port::{Chain, ChainError, HtlcOp, OpKind, Wallet};
 use swap_contract::time::{Clocks, Tip, UnixTime};
 use tokio::sync::{Mutex, MutexGuard, broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -198,10 +198,7 @@ impl Engine {
         let Some((side, valid_from)) = stored.swap.own_refund() else { return Ok(None) };
         let (leg, contract) = (stored.swap.leg(side), stored.swap.contract());
         let LegStatus::Funded(funding) = leg else { return Ok(None) };
-        let terms = match side {
-            Side::Alpha => LegTerms::Alpha(contract.alpha_terms()),
-            Side::Beta => LegTerms::Beta(contract.beta_terms()),
-        };
+        let terms = stored.swap.terms(side);
         let chain = self.0.chains.of(side);
         let op = HtlcOp {
             terms,

@@ -280,13 +280,15 @@ async fn write_outbox(tx: &mut Transaction<'_, Sqlite>, id: &str, row: &OutboxRo
     .await?;
     for input in &row.inputs {
         // A replacement spends what it replaces; nobody else may.
-        sqlx::query("INSERT INTO reserved_inputs (input, swap_id) SELECT $1, $2 WHERE NOT EXISTS \
-            (SELECT 1 FROM reserved_inputs WHERE input = $1 AND swap_id = $2)")
-            .bind(input)
-            .bind(id)
-            .execute(&mut **tx)
-            .await
-            .map_err(exists_or)?;
+        sqlx::query(
+            "INSERT INTO reserved_inputs (input, swap_id) SELECT $1, $2 WHERE NOT EXISTS \
+            (SELECT 1 FROM reserved_inputs WHERE input = $1 AND swap_id = $2)",
+        )
+        .bind(input)
+        .bind(id)
+        .execute(&mut **tx)
+        .await
+        .map_err(exists_or)?;
     }
     Ok(())
 }

@@ -58,11 +58,13 @@ pub(crate) struct Ledger {
     pub(crate) htlcs: BTreeMap<HtlcRef, Entry>,
     pub(crate) minted: u64,
     pub(crate) fees: u64,
+    /// Transactions in it.
+    pub(crate) applied: u64,
 }
 
 impl Ledger {
     pub(crate) fn new(side: Side, flaw: Option<Flaw>) -> Self {
-        Self { side, flaw, coins: BTreeMap::new(), accounts: BTreeMap::new(), htlcs: BTreeMap::new(), minted: 0, fees: 0 }
+        Self { side, flaw, coins: BTreeMap::new(), accounts: BTreeMap::new(), htlcs: BTreeMap::new(), minted: 0, fees: 0, applied: 0 }
     }
 
     /// Whether a transaction may be in a block there. `unconfirmed` are HTLCs that waiting transactions make.
@@ -172,6 +174,7 @@ impl Ledger {
             Body::Refund { htlc, to } => self.close(htlc, Close::Refunded, id, height, to, tx.fee),
         }
         self.fees += tx.fee;
+        self.applied += 1;
     }
 
     fn close(&mut self, name: &HtlcRef, how: Close, by: TxRef, at: Height, to: &str, fee: u64) {

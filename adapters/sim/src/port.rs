@@ -28,7 +28,7 @@ impl SimPort {
     pub(crate) fn new(chain: SimChain, owner: Owner) -> Self {
         let (side, id) = chain.change(|state| {
             state.counter += 1;
-            let watcher = Watcher { owner: owner.name.clone(), tracked: BTreeMap::new(), stream: None, told: None };
+            let watcher = Watcher { owner: owner.name.clone(), tracked: BTreeMap::new(), stream: None, told: None, seen: None };
             state.watchers.insert(state.counter, watcher);
             (state.config.side, state.counter)
         });
@@ -134,6 +134,7 @@ impl Chain for SimPort {
             if let Some(watcher) = state.watchers.get_mut(&self.id) {
                 let since = watcher.stream.as_ref().map(|_| height);
                 watcher.tracked.entry(swap).or_insert_with(|| Tracked::new(terms, since));
+                watcher.seen = None;
             }
         });
     }
@@ -186,6 +187,7 @@ impl Chain for SimPort {
         self.chain.change(|state| {
             if let Some(watcher) = state.watchers.get_mut(&self.id) {
                 watcher.stream = Some(sender);
+                watcher.seen = None;
             }
         });
         receiver.boxed()

@@ -7,6 +7,7 @@ use crate::market::Market;
 use crate::tx::{Body, Htlc, Tx};
 use crate::view::{Sight, Watcher};
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use swap_contract::leg::{HtlcRef, Side};
 use swap_contract::time::{ChainTime, Height, Span, Tip};
 
@@ -42,6 +43,7 @@ pub(crate) struct State {
     pub(crate) market: Market,
     /// The runtime's version (TF Chain): a transaction is valid under the one it was made for.
     pub(crate) runtime: u32,
+    reorgs: u64,
 }
 
 impl State {
@@ -54,6 +56,7 @@ impl State {
             ledger: Ledger::new(config.side, config.flaw),
             market: Market::default(),
             runtime: 1,
+            reorgs: 0,
             mempool: Vec::new(),
             final_height: Height(0),
             stalled: false,
@@ -113,7 +116,7 @@ impl State {
 
     pub(crate) fn tx(&mut self, body: Body, fee: u64, until: Option<Height>) -> Tx {
         self.counter += 1;
-        Tx { body, fee, until, nonce: self.counter, runtime: self.runtime }
+        Tx { body, fee, until, nonce: self.counter, runtime: self.runtime, names: OnceLock::new() }
     }
 
     /// HTLCs that waiting transactions make.
@@ -208,6 +211,7 @@ impl State {
             return Err(NotPossible::Final);
         }
         let gone: Vec<Tx> = self.blocks.split_off(keep as usize + 1).into_iter().flat_map(|block| block.txs).collect();
+        self.reorgs += 1;
         self.ledger = Ledger::new(self.config.side, self.config.flaw);
         for (height, block) in self.blocks.iter().enumerate() {
             block.txs.iter().for_each(|tx| self.ledger.apply(tx, Height(height as u64)));
@@ -221,8 +225,14 @@ impl State {
         Ok(())
     }
 
+    /// As long as it is the same, there is nothing new to say of any leg.
+    fn signature(&self) -> (u64, u64, Vec<u64>) {
+        (self.reorgs, self.ledger.applied, self.mempool.iter().map(|tx| tx.nonce).collect())
+    }
+
     /// Tells every node that is connected what is new.
     pub(crate) fn tell(&mut self) {
+        let signature = self.signature();
         let mut watchers = std::mem::take(&mut self.watchers);
         for watcher in watchers.values_mut().filter(|watcher| !self.is_offline(&watcher.owner)) {
             let waiting: &[Tx] = if self.config.shows_waiting { &self.mempool } else { &[] };
@@ -230,7 +240,7 @@ impl State {
             if self.faults.get(&watcher.owner).is_some_and(|faults| faults.claims_final) {
                 tip.final_height = tip.height;
             }
-            watcher.tell(&Sight { ledger: &self.ledger, waiting, tip });
+            watcher.tell(&Sight { ledger: &self.ledger, waiting, tip, signature: &signature });
         }
         self.watchers = watchers;
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::sync::OnceLock;
 use swap_contract::bytes::{Hashlock, Preimage, PublicKey, SwapId};
 use swap_contract::document::Account;
 use swap_contract::leg::{HtlcRef, TxRef};
@@ -76,7 +77,7 @@ pub(crate) enum Body {
 }
 
 /// A transaction.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Tx {
     pub(crate) body: Body,
     pub(crate) fee: u64,
@@ -86,6 +87,9 @@ pub(crate) struct Tx {
     pub(crate) nonce: u64,
     /// The runtime's version it was made for (TF Chain).
     pub(crate) runtime: u32,
+    /// Its id, and that of the HTLC it makes, once somebody has asked.
+    #[serde(skip)]
+    pub(crate) names: OnceLock<(TxRef, Option<HtlcRef>)>,
 }
 
 impl Tx {
@@ -93,8 +97,19 @@ impl Tx {
         serde_json::to_vec(self).expect("strings and numbers always serialise")
     }
 
+    fn names(&self) -> &(TxRef, Option<HtlcRef>) {
+        self.names.get_or_init(|| {
+            let id = TxRef(hex::encode(Sha256::digest(self.bytes())));
+            let made = match &self.body {
+                Body::Fund { htlc, .. } => Some(htlc_ref(&id, htlc)),
+                Body::Mint { .. } | Body::Pay { .. } | Body::Redeem { .. } | Body::RedeemOversized { .. } | Body::Refund { .. } => None,
+            };
+            (id, made)
+        })
+    }
+
     pub(crate) fn id(&self) -> TxRef {
-        TxRef(hex::encode(Sha256::digest(self.bytes())))
+        self.names().0.clone()
     }
 
     /// The coins and HTLCs it uses up: of two transactions with one in common only one can happen.
@@ -136,10 +151,16 @@ impl Tx {
 
     /// The HTLC it makes, and its name.
     pub(crate) fn makes(&self) -> Option<(HtlcRef, &Htlc)> {
-        match &self.body {
-            Body::Fund { htlc, .. } => Some((htlc_ref(&self.id(), htlc), htlc)),
-            Body::Mint { .. } | Body::Pay { .. } | Body::Redeem { .. } | Body::RedeemOversized { .. } | Body::Refund { .. } => None,
+        match (&self.body, &self.names().1) {
+            (Body::Fund { htlc, .. }, Some(name)) => Some((name.clone(), htlc)),
+            _ => None,
         }
+    }
+}
+
+impl PartialEq for Tx {
+    fn eq(&self, other: &Self) -> bool {
+        self.names().0 == other.names().0
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct Watcher {
     pub(crate) tracked: BTreeMap<SwapId, Tracked>,
     pub(crate) stream: Option<UnboundedSender<ChainUpdate>>,
     pub(crate) told: Option<Tip>,
+    /// What the chain looked like when legs were told last; nothing when one was added since.
+    pub(crate) seen: Option<(u64, u64, Vec<u64>)>,
 }
 
 /// One leg that is looked for.
@@ -40,6 +42,7 @@ pub(crate) struct Sight<'a> {
     pub(crate) ledger: &'a Ledger,
     pub(crate) waiting: &'a [Tx],
     pub(crate) tip: Tip,
+    pub(crate) signature: &'a (u64, u64, Vec<u64>),
 }
 
 impl Tracked {
@@ -73,8 +76,11 @@ impl Watcher {
         let Some(stream) = &self.stream else { return };
         let mut alive = true;
         let mut send = |update| alive &= stream.unbounded_send(update).is_ok();
-        for (swap, tracked) in &mut self.tracked {
-            tracked.news(sight).into_iter().for_each(|sighting| send(ChainUpdate::Leg { swap: *swap, sighting }));
+        if self.seen.as_ref() != Some(sight.signature) {
+            for (swap, tracked) in &mut self.tracked {
+                tracked.news(sight).into_iter().for_each(|sighting| send(ChainUpdate::Leg { swap: *swap, sighting }));
+            }
+            self.seen = Some(sight.signature.clone());
         }
         if self.told != Some(sight.tip) {
             send(ChainUpdate::Tip(sight.tip));

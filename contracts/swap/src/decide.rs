@@ -111,10 +111,13 @@ impl Swap {
         }
     }
 
-    /// A funding that has left is sent again as long as the swap can still go on; one that has not is only sent in time.
+    /// A funding that has left is sent again as long as the swap can still go on; one that has not is only sent in time. Whoever
+    /// has taken beta owes alpha: should a reorg take it out, it is sent again for as long as the participant can redeem it.
     fn wants_alpha_funded(&self, clocks: &Clocks) -> Option<Action> {
         let refund_after = self.contract.alpha_refund_after();
-        let useful = clocks.alpha.time.plus(self.policy().alpha_left_when_beta_funded) <= refund_after;
+        let owed = matches!(&self.beta, LegStatus::Redeemed(_, spend) if !spend.at.is_pending());
+        let last = if owed { self.alpha_redeem_deadline() } else { refund_after.minus(self.policy().alpha_left_when_beta_funded) };
+        let useful = clocks.alpha.time <= last;
         let wanted = useful && (self.has_attempted(Step::FundAlpha) || self.may_commit(clocks) && !self.alpha_is_overdue(clocks));
         wanted.then_some(Action { step: Step::FundAlpha, refund_after: Some(refund_after) })
     }

@@ -6,6 +6,7 @@ use crate::event::{Event, Fact, Step, Violation};
 use crate::leg::{LegStatus, Side, Sighting};
 use crate::outcome::Outcome;
 use crate::policy::Policy;
+use crate::port::LegTerms;
 use crate::time::{ChainTime, Clocks};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -168,6 +169,14 @@ impl Swap {
     /// What both parties signed.
     pub fn contract(&self) -> &Contract {
         &self.contract
+    }
+
+    /// One leg for an adapter.
+    pub fn terms(&self, side: Side) -> LegTerms {
+        match side {
+            Side::Alpha => LegTerms::Alpha(self.contract.alpha_terms_of(self.id)),
+            Side::Beta => LegTerms::Beta(self.contract.beta_terms_of(self.id)),
+        }
     }
 
     /// This party's role.

@@ -143,8 +143,7 @@ impl Play {
             self.old = ids(victim)?.into_iter().chain(ids(other)?).collect();
             self.old.insert(String::new());
         }
-        let (maker, taker, makers_name) =
-            if self.point.is_maker() { (victim, other, &self.victim) } else { (other, victim, &self.other) };
+        let (maker, taker, makers_name) = if self.point.is_maker() { (victim, other, &self.victim) } else { (other, victim, &self.other) };
         let new = |engine: &Client| -> Result<Option<String>> { Ok(ids(engine)?.into_iter().find(|id| !self.old.contains(id))) };
         if let (Some(one), Some(two)) = (new(victim)?, new(other)?)
             && one == two

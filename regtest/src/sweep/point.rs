@@ -100,7 +100,8 @@ const PARTICIPANT: &[&str] = &[
 ];
 /// What a maker and a taker do before there is a swap.
 const MAKER: &[&str] = &["store.offer", "store.order", "store.order.offered"];
-const TAKER: &[&str] = &["call.offer.get", "store.order", "call.order.place", "call.order.answer", "store.order.offered", "call.contract.countersign"];
+const TAKER: &[&str] =
+    &["call.offer.get", "store.order", "call.order.place", "call.order.answer", "store.order.offered", "call.contract.countersign"];
 /// The way out.
 const ALPHA_BACK: &[&str] = &["store.refund_alpha", "send.refund_alpha", "store.alpha.refunded", "store.end"];
 const BETA_BACK: &[&str] = &["store.refund_beta", "send.refund_beta", "store.beta.refunded", "store.end"];
@@ -150,7 +151,8 @@ mod tests {
 
     #[test]
     fn a_short_sweep_has_every_dangerous_moment() {
-        let mut short: Vec<String> = Scene::ALL.into_iter().flat_map(|scene| points(scene, Extent::Short)).map(|point| point.moment).collect();
+        let mut short: Vec<String> =
+            Scene::ALL.into_iter().flat_map(|scene| points(scene, Extent::Short)).map(|point| point.moment).collect();
         short.sort();
         short.dedup();
         assert_eq!(short.len(), DANGEROUS.len());

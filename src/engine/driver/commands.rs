@@ -8,7 +8,6 @@ use std::time::Duration;
 use swap_contract::bytes::SwapId;
 use swap_contract::event::{Event, Fact, Step, Violation};
 use swap_contract::leg::Side;
-use swap_contract::port::LegTerms;
 use tokio::sync::oneshot;
 use tracing::{debug, info};
 
@@ -29,8 +28,8 @@ impl Driver {
     async fn begin(&mut self, new: NewSwap) -> Result<(), StoreError> {
         let id = new.swap.id();
         // Watch first: nothing that happens from here on is missed.
-        self.outside.chains.alpha.track(LegTerms::Alpha(new.swap.contract().alpha_terms()));
-        self.outside.chains.beta.track(LegTerms::Beta(new.swap.contract().beta_terms()));
+        self.outside.chains.alpha.track(new.swap.terms(Side::Alpha));
+        self.outside.chains.beta.track(new.swap.terms(Side::Beta));
         let (alpha, beta) = *self.outside.tips.borrow();
         let cursors = [(Side::Alpha, alpha), (Side::Beta, beta)];
         let cursors: Vec<_> = cursors.into_iter().filter_map(|(side, tip)| Some((side, tip?.final_height))).collect();

@@ -10,7 +10,6 @@ use swap_contract::document::Role;
 use swap_contract::event::{Fact, Step};
 use swap_contract::leg::{LegStatus, Side};
 use swap_contract::outcome::Outcome;
-use swap_contract::port::LegTerms;
 use swap_contract::swap::Swap;
 use twinswap::store::StoredSwap;
 
@@ -133,9 +132,8 @@ fn fate(htlcs: &[HtlcOnChain]) -> Fate {
 
 async fn judge(world: &World, party: &Party, stored: &StoredSwap) -> anyhow::Result<Vec<Wrong>> {
     let swap = &stored.swap;
-    let contract = swap.contract();
-    let alpha = world.alpha.htlcs(&LegTerms::Alpha(contract.alpha_terms()));
-    let beta = world.beta.htlcs(&LegTerms::Beta(contract.beta_terms()));
+    let alpha = world.alpha.htlcs(&swap.terms(Side::Alpha));
+    let beta = world.beta.htlcs(&swap.terms(Side::Beta));
     let (own, other) = match swap.role() {
         Role::Initiator => (&alpha, &beta),
         Role::Participant => (&beta, &alpha),

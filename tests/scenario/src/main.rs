@@ -111,8 +111,11 @@ fn tell(seed: u64, mutant: Option<Mutant>) -> Result<ExitCode> {
     run.story.iter().for_each(|line| println!("{line}"));
     let verdict = &run.verdict;
     let wrong = verdict.findings.len();
-    println!("{}", json!({ "seed": seed, "swaps": verdict.swaps, "completed": verdict.completed, "refunded": verdict.refunded,
-        "abandoned": verdict.abandoned, "virtual_minutes": run.minutes, "violations": wrong }));
+    println!(
+        "{}",
+        json!({ "seed": seed, "swaps": verdict.swaps, "completed": verdict.completed, "refunded": verdict.refunded,
+        "abandoned": verdict.abandoned, "virtual_minutes": run.minutes, "violations": wrong })
+    );
     Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -162,20 +165,23 @@ fn play_all(args: &Args) -> Result<ExitCode> {
         eprintln!("`cargo regtest simulate --seed {seed}` tells the story (with the same --mutant, if there is one)");
     }
     let (seeds, millis) = (done.load(Ordering::SeqCst), u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX).max(1));
-    println!("{}", json!({
-        "seeds": seeds,
-        "swaps": sum.swaps,
-        "completed": sum.completed,
-        "refunded": sum.refunded,
-        "abandoned": sum.abandoned,
-        "honest_losses": sum.losses,
-        "double_actions": sum.double_actions,
-        "violations": sum.violations,
-        "virtual_hours": sum.minutes / 60,
-        "seconds": millis / 1000,
-        "jobs": jobs,
-        "swaps_per_second": sum.swaps * 1000 / millis,
-        "swaps_per_second_and_core": sum.swaps * 1000 / millis / jobs.max(1),
-    }));
+    println!(
+        "{}",
+        json!({
+            "seeds": seeds,
+            "swaps": sum.swaps,
+            "completed": sum.completed,
+            "refunded": sum.refunded,
+            "abandoned": sum.abandoned,
+            "honest_losses": sum.losses,
+            "double_actions": sum.double_actions,
+            "violations": sum.violations,
+            "virtual_hours": sum.minutes / 60,
+            "seconds": millis / 1000,
+            "jobs": jobs,
+            "swaps_per_second": sum.swaps * 1000 / millis,
+            "swaps_per_second_and_core": sum.swaps * 1000 / millis / jobs.max(1),
+        })
+    );
     Ok(if sum.violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -56,12 +56,12 @@ pub async fn play(seed: u64, mutant: Option<Mutant>, tell: bool) -> anyhow::Resu
         }
         world.take().await;
         // Orders live for minutes; when none can be waiting the market is looked at now and then only.
-        let with_market = is_trading(&recent, minute) || step % MARKET_EVERY == 0;
+        let with_market = is_trading(&recent, minute) && step % 2 == 0 || step % MARKET_EVERY == 0;
         if let Some(villain) = &mut villain {
             for (_, deed) in mischief.extract_if(.., |(at, _)| *at <= minute) {
                 villain.begin(&mut world, deed);
             }
-            if with_market || step == 0 {
+            if step % LOOK_EVERY == 0 && is_trading(&recent, minute) {
                 villain.look(&world).await?;
             }
             villain.act(&mut world).await;

@@ -85,8 +85,8 @@ impl Villain {
                 Target {
                     id: stored.swap.id(),
                     role: stored.swap.role(),
-                    alpha: LegTerms::Alpha(contract.alpha_terms()),
-                    beta: LegTerms::Beta(contract.beta_terms()),
+                    alpha: stored.swap.terms(Side::Alpha),
+                    beta: stored.swap.terms(Side::Beta),
                     contract: Rc::new(contract.clone()),
                 }
             })

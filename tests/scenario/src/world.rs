@@ -51,8 +51,7 @@ impl World {
         let beta = SimChain::new(config(Side::Beta, Config::beta(START, (plan.seed & 0xffff_ffff) ^ 0x8000_0000)));
         let villain = plan.villain.map(|who| (address(who), keys_of(who)));
         let wire = Wire::new(StdRng::seed_from_u64(plan.seed ^ 0xb05), plan.bus, villain);
-        let parties =
-            [Party::new(0, clock.clone(), plan.seed, &wire).await?, Party::new(1, clock.clone(), plan.seed, &wire).await?];
+        let parties = [Party::new(0, clock.clone(), plan.seed, &wire).await?, Party::new(1, clock.clone(), plan.seed, &wire).await?];
         for party in &parties {
             alpha.mint(&party.owner, &COINS);
             beta.mint(&party.owner, &[UNITS]);

@@ -212,8 +212,18 @@ impl Contract {
 
     /// The Bitcoin leg for an adapter.
     pub fn alpha_terms(&self) -> AlphaTerms {
+        self.alpha_terms_of(self.id())
+    }
+
+    /// The TF Chain leg for an adapter.
+    pub fn beta_terms(&self) -> BetaTerms {
+        self.beta_terms_of(self.id())
+    }
+
+    /// Its id takes a while to compute: whoever knows it says so.
+    pub(crate) fn alpha_terms_of(&self, swap: SwapId) -> AlphaTerms {
         AlphaTerms {
-            swap: self.id(),
+            swap,
             amount: self.alpha.amount,
             hashlock: self.hashlock,
             redeem_key: self.alpha.redeem_key,
@@ -222,10 +232,9 @@ impl Contract {
         }
     }
 
-    /// The TF Chain leg for an adapter.
-    pub fn beta_terms(&self) -> BetaTerms {
+    pub(crate) fn beta_terms_of(&self, swap: SwapId) -> BetaTerms {
         BetaTerms {
-            swap: self.id(),
+            swap,
             amount: self.beta.amount,
             hashlock: self.hashlock,
             sender: self.beta.sender,
