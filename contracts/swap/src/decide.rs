@@ -115,11 +115,19 @@ impl Swap {
     /// has taken beta owes alpha: should a reorg take it out, it is sent again for as long as the participant can redeem it.
     fn wants_alpha_funded(&self, clocks: &Clocks) -> Option<Action> {
         let refund_after = self.contract.alpha_refund_after();
-        let owed = matches!(&self.beta, LegStatus::Redeemed(_, spend) if !spend.at.is_pending());
-        let last = if owed { self.alpha_redeem_deadline() } else { refund_after.minus(self.policy().alpha_left_when_beta_funded) };
-        let useful = clocks.alpha.time <= last;
+        let useful = clocks.alpha.time <= self.last_alpha_funding();
         let wanted = useful && (self.has_attempted(Step::FundAlpha) || self.may_commit(clocks) && !self.alpha_is_overdue(clocks));
         wanted.then_some(Action { step: Step::FundAlpha, refund_after: Some(refund_after) })
+    }
+
+    /// Until then a funding of alpha is of use to the participant.
+    pub(crate) fn last_alpha_funding(&self) -> ChainTime {
+        match &self.beta {
+            LegStatus::Redeemed(_, spend) if !spend.at.is_pending() => self.alpha_redeem_deadline(),
+            LegStatus::Unfunded | LegStatus::Funded(_) | LegStatus::Redeemed(..) | LegStatus::Refunded(..) => {
+                self.contract.alpha_refund_after().minus(self.policy().alpha_left_when_beta_funded)
+            }
+        }
     }
 
     /// Beta is funded, and funded again after a transaction was dropped, always as the same HTLC: its timelock is part of its id.

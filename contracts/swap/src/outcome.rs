@@ -125,7 +125,7 @@ impl Swap {
             LegStatus::Unfunded | LegStatus::Redeemed(..) | LegStatus::Refunded(..) => None,
         };
         let unfunded = self.alpha == LegStatus::Unfunded;
-        let fund = if unfunded { on(Side::Alpha, t1.minus(policy.alpha_left_when_beta_funded)) } else { None };
+        let fund = if unfunded { on(Side::Alpha, self.last_alpha_funding()) } else { None };
         let settle = if unfunded && !matches!(self.beta, LegStatus::Redeemed(..)) { None } else { on(Side::Alpha, t1) };
         let lose = if matches!(self.alpha, LegStatus::Redeemed(..)) { on(Side::Beta, self.long_after_t2()) } else { None };
         vec![reveal, fund, settle, lose, on(Side::Alpha, t1.plus(policy.alpha_window))]

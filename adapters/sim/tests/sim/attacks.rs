@@ -177,8 +177,7 @@ fn a_refund_of_alpha_that_races_the_redeem_loses_when_the_participant_pays_more(
         world.participant.act(world.now());
         world.swap(Role::Participant).leg(Side::Alpha).funding().unwrap().htlc.clone()
     };
-    let op = world.op(Role::Initiator, Side::Alpha, OpKind::Refund { htlc }, |_| {});
-    let refund = block_on(send(&world.port(Role::Initiator, Side::Alpha), &op));
+    let refund = world.port(Role::Initiator, Side::Alpha).refund_anyhow(&htlc, &world.initiator.owner, 1_300);
     assert!(refund.is_err(), "the redeem waits already and pays more");
     world.settle();
     assert_eq!(world.participant.outcome(), Some(Outcome::Completed));

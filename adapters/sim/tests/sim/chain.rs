@@ -193,13 +193,15 @@ fn a_redeem_replaces_a_refund_only_if_it_pays_more() {
     let htlc = bench.fund(&funder);
     bench.chain.mine(1);
     bench.chain.reach(bench.case.refund_after.plus(Span::secs(1)));
-    block_on(send(&funder, &bench.case.refund(&htlc))).unwrap();
     let mut cheap = bench.case.redeem(&htlc);
     cheap.fee_rate = FeeRate(500);
-    assert!(matches!(block_on(send(&redeemer, &cheap)), Err(ChainError::NotNow { .. })));
-    let mut dear = bench.case.redeem(&htlc);
-    dear.fee_rate = FeeRate(5_000);
-    block_on(send(&redeemer, &dear)).unwrap();
+    let early = block_on(redeemer.prepare(&cheap, &[])).unwrap();
+    block_on(send(&funder, &bench.case.refund(&htlc))).unwrap();
+    assert!(matches!(block_on(redeemer.broadcast(&early)), Err(ChainError::NotNow { .. })));
+    // Made ready with the refund in sight, it pays what it takes.
+    let late = block_on(redeemer.prepare(&cheap, &[])).unwrap();
+    assert!(late.fee > early.fee);
+    block_on(redeemer.broadcast(&late)).unwrap();
     bench.chain.mine(1);
     let seen = places(&heard(&mut stream));
     assert_eq!(seen[2..], ["refunded waits", "redeemed waits", "redeemed block"]);

@@ -156,3 +156,19 @@ fn before_a_chain_has_told_its_tip_nothing_new_is_begun_and_exits_on_the_other_s
     let due = participant().both_funded().turn(unheard(Side::Alpha)).beta_time(t2);
     assert_eq!(due.step(), Some(Step::RefundBeta));
 }
+
+#[test]
+fn whoever_has_taken_beta_funds_alpha_again_for_as_long_as_it_can_be_redeemed() {
+    let board = || initiator().both_funded().does(Step::RedeemBeta).redeemed(Side::Beta, 120).lost_funding(Side::Alpha);
+    let deadline = board().t1().minus(board().policy().alpha_redeem_margin);
+    assert_eq!(board().alpha_time(deadline).step(), Some(Step::FundAlpha), "the participant is owed it");
+    assert_eq!(board().alpha_time(deadline.plus(Span(1))).step(), None, "it could be taken back before it is redeemed");
+}
+
+#[test]
+fn whoever_has_not_taken_beta_does_not_fund_alpha_again_once_it_is_late() {
+    let board = || initiator().both_funded().lost_funding(Side::Alpha);
+    let last = board().t1().minus(board().policy().alpha_left_when_beta_funded);
+    assert_eq!(board().alpha_time(last).step(), Some(Step::FundAlpha));
+    assert_eq!(board().alpha_time(last.plus(Span(1))).step(), None);
+}
