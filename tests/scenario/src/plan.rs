@@ -125,7 +125,7 @@ impl Plan {
     pub fn draw(seed: u64, mutant: Option<Mutant>) -> Self {
         let mut chance = StdRng::seed_from_u64(seed);
         let villain = chance.random_bool(0.5).then(|| chance.random_range(0..2));
-        let trades = (0..chance.random_range(1..=12)).map(|_| trade(&mut chance)).collect();
+        let trades = (0..chance.random_range(1..=5)).map(|_| trade(&mut chance)).collect();
         let mut faults: Vec<_> = (0..chance.random_range(0..10)).map(|_| (minute(&mut chance), fault(&mut chance))).collect();
         // Whoever double spends in a reorg deeper than alpha's depth wins: that is what the depth is chosen for.
         faults.retain(|(_, fault)| villain.is_none() || !matches!(fault, Fault::ReorgAlpha(blocks, _) if *blocks > SAFE_REORG));
