@@ -148,4 +148,4 @@ for (const spend of spends) {
 }
 for (const spend of answers.spends) await compareVerdict(core, `boltz-core's ${spend.kind}`, spend.tx, spend.valid_now);
 for (const [number, tx] of completed.entries()) await compareVerdict(core, 'signed with boltz-core together', tx, true, cases[number].cooperative);
-finish([core], await noticedChanges());
+await finish([core], noticedChanges);

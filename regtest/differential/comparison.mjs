@@ -20,17 +20,19 @@ export class Comparison {
   }
 }
 
-/** Prints what was compared, a line of JSON each, or the first differences on standard error. */
-export function finish(comparisons, changesNoticed) {
+/** Prints what was compared, a line of JSON each, or the first differences on standard error. `noticedChanges` makes differences on
+ * purpose, sees that they are found, and says how many. */
+export async function finish(comparisons, noticedChanges) {
   const differences = comparisons.flatMap((comparison) => comparison.differences);
   if (differences.length > 0) {
-    for (const { what, id, ours, theirs } of differences.slice(0, 10)) console.error(`${what}, ${id}:\n  ours   ${ours}\n  theirs ${theirs}`);
+    for (const { what, id, ours, theirs } of differences.slice(0, 8)) console.error(`${what}, ${id}:\n  ours   ${ours}\n  theirs ${theirs}`);
     console.error(`${differences.length} differences`);
     process.exitCode = 1;
     return;
   }
+  const noticed = await noticedChanges();
   for (const line of comparisons.flatMap((comparison) => comparison.lines())) console.log(JSON.stringify(line));
-  console.log(JSON.stringify({ what: 'changes made on purpose, and noticed', against: comparisons.at(-1).against, cases: changesNoticed }));
+  console.log(JSON.stringify({ what: 'changes made on purpose, and noticed', against: comparisons.at(-1).against, cases: noticed }));
 }
 
 /** The same hexadecimal with one bit of one byte changed. */

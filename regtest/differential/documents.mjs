@@ -157,4 +157,4 @@ for (const { what, scheme, case: number, valid: verdict } of answers.signatures)
   if (right.includes(what)) byUtilCrypto.same(`its own ${scheme} signature, ${what}: valid`, `case ${number}`, true, verdict);
 }
 writeFileSync(answersFile, JSON.stringify(answers));
-finish([byCanonicalize, byUtilCrypto], noticedChanges());
+await finish([byCanonicalize, byUtilCrypto], noticedChanges);

@@ -165,4 +165,4 @@ const made = spends.map((spend) => {
 });
 const cooperative = cases.map((each, number) => signTogether(comparison, each, number));
 writeFileSync(answersFile, JSON.stringify({ version, spends: made, cooperative }));
-finish([comparison], noticedChanges());
+await finish([comparison], noticedChanges);
