@@ -10,7 +10,7 @@ use swap_contract::leg::TxRef;
 use swap_contract::outcome::Outcome;
 use swap_contract::time::{ChainTime, Span, UnixTime};
 
-/// Names of labels that a careless reader of JSON treats in its own way.
+/// Names of labels that a careless reader of JSON treats in its own way, and two that UTF-8 orders otherwise than UTF-16.
 const LABELS: [&str; 12] = ["", "category", "__proto__", "constructor", "toString", "1", "10", "2", "a", "A", "😀", "\u{fb33}"];
 
 /// A document as text and as it is signed.
@@ -28,7 +28,7 @@ pub fn numbered(number: u32) -> Result<Made> {
     match number % 4 {
         0 | 1 if number < 2 => made(&offer(&mut stream, Tags::new())),
         0 => {
-            let tags = tags(&mut stream);
+            let tags = if number == 4 { every_label(&mut stream) } else { tags(&mut stream) };
             made(&offer(&mut stream, tags))
         }
         1 => made(&order(&mut stream)),
@@ -72,6 +72,10 @@ fn key(stream: &mut Stream) -> PublicKey {
 
 fn price(stream: &mut Stream) -> Price {
     Price { sats: Sats(stream.number()), units: Units(stream.number()) }
+}
+
+fn every_label(stream: &mut Stream) -> Tags {
+    LABELS.iter().map(|label| ((*label).to_owned(), stream.text())).collect()
 }
 
 fn tags(stream: &mut Stream) -> Tags {
