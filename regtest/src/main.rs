@@ -7,6 +7,7 @@ mod bench;
 mod cache;
 mod command;
 mod demo;
+mod differential;
 mod duration;
 mod interrupt;
 mod localnet;
@@ -125,6 +126,12 @@ enum Command {
     },
     /// Everything that must pass: the demo, an independent client, and all tests. Ends with the test runner's summary.
     Test,
+    /// The same HTLCs and documents by boltz-core, Bitcoin Core and @polkadot/util-crypto: they must be equal.
+    Differential {
+        /// So many HTLCs, and so many documents.
+        #[arg(long, default_value_t = differential::CASES, value_parser = clap::value_parser!(u32).range(64..=400))]
+        cases: u32,
+    },
     /// The table of benchmarks: ratios of two things measured in one run.
     Bench {
         /// The last line of standard output is one JSON object; the table and progress go to standard error.
@@ -265,6 +272,10 @@ fn run(command: Command) -> Result<()> {
         Command::Logs { who, name, follow } => logs::show(&Home::new(&cache, &name.name)?, who.as_deref(), follow),
         Command::Demo { json } => demo::run(&cache, &checkout()?, if json { demo::Output::Json } else { demo::Output::Tables }),
         Command::Test => test::run(&cache, &checkout()?),
+        Command::Differential { cases } => {
+            let checkout = checkout()?;
+            differential::run(&cache, &checkout, &setup::run(&cache, &checkout, Parts::Chains)?, cases)
+        }
         Command::Bench { json } => bench::run(&cache, &checkout()?, if json { demo::Output::Json } else { demo::Output::Tables }),
         Command::KillSweep { short, json } => {
             let extent = if short { sweep::Extent::Short } else { sweep::Extent::Whole };

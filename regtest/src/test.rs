@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::cache::Cache;
 use crate::command::{cargo, run_logged, tail};
 use crate::demo::{self, Output};
+use crate::differential;
 use crate::progress::say;
 use crate::setup::{self, Parts, Timed, Tools};
 use crate::wallet_checks;
@@ -25,6 +26,7 @@ pub fn run(cache: &Cache, checkout: &Path) -> Result<()> {
     let tools = setup::run(cache, checkout, Parts::ChainsAndEngine)?;
     demo::play(cache, &tools, Output::Tables)?;
     wallet_checks::run(cache, checkout, &tools)?;
+    differential::run(cache, checkout, &tools, differential::FEW_CASES)?;
     tfchain_tests(cache, checkout)?;
     engine_tests(cache, checkout, &tools)
 }
