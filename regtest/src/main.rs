@@ -8,6 +8,7 @@ mod cache;
 mod command;
 mod demo;
 mod duration;
+mod fuzz;
 mod interrupt;
 mod localnet;
 mod lock;
@@ -129,6 +130,15 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Every way in for outside bytes under libFuzzer, on a stable compiler. Exits with 1 after a crash, and keeps its input.
+    Fuzz {
+        /// Seconds for each target.
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+        seconds: u64,
+        /// Standard output is one JSON object; one line a target goes to standard error.
+        #[arg(long)]
+        json: bool,
+    },
     /// Kill an engine (SIGKILL), in the middle of whatever it does.
     Kill {
         /// alice or bob.
@@ -246,6 +256,7 @@ fn run(command: Command) -> Result<()> {
         Command::Demo { json } => demo::run(&cache, &checkout()?, if json { demo::Output::Json } else { demo::Output::Tables }),
         Command::Test => test::run(&cache, &checkout()?),
         Command::Bench { json } => bench::run(&cache, &checkout()?, if json { demo::Output::Json } else { demo::Output::Tables }),
+        Command::Fuzz { seconds, json } => fuzz::run(&cache, &checkout()?, seconds, json),
         Command::Kill { who, name } => supervisor::kill(&Home::new(&cache, &name.name)?, &who),
         Command::Start { who, name } => supervisor::start(&Home::new(&cache, &name.name)?, &who),
         Command::Env { name } => print_environment(&cache, &Home::new(&cache, &name.name)?),
