@@ -9,6 +9,7 @@ mod command;
 mod demo;
 mod differential;
 mod duration;
+mod fuzz;
 mod interrupt;
 mod localnet;
 mod lock;
@@ -153,6 +154,15 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Every way in for outside bytes under libFuzzer, on a stable compiler. Exits with 1 after a crash, and keeps its input.
+    Fuzz {
+        /// Seconds for each target.
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+        seconds: u64,
+        /// Standard output is one JSON object; one line a target goes to standard error.
+        #[arg(long)]
+        json: bool,
+    },
     /// Kill an engine (SIGKILL), in the middle of whatever it does.
     Kill {
         /// alice or bob.
@@ -282,6 +292,7 @@ fn run(command: Command) -> Result<()> {
             sweep::run(&cache, &checkout()?, if json { demo::Output::Json } else { demo::Output::Tables }, extent)
         }
         Command::Simulate { args } => tool::SIMULATE.run(&cache, &checkout()?, &args),
+        Command::Fuzz { seconds, json } => fuzz::run(&cache, &checkout()?, seconds, json),
         Command::Kill { who, name } => supervisor::kill(&Home::new(&cache, &name.name)?, &who),
         Command::Start { who, name } => supervisor::start(&Home::new(&cache, &name.name)?, &who),
         Command::Env { name } => print_environment(&cache, &Home::new(&cache, &name.name)?),

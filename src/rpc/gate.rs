@@ -49,6 +49,18 @@ impl Rules {
     }
 }
 
+/// Puts the gate before whatever answers.
+#[derive(Clone)]
+pub(super) struct GateLayer(pub Rules);
+
+impl<S> tower::Layer<S> for GateLayer {
+    type Service = Gate<S>;
+
+    fn layer(&self, inner: S) -> Gate<S> {
+        Gate { inner, rules: self.0.clone() }
+    }
+}
+
 /// The middleware.
 #[derive(Clone)]
 pub(super) struct Gate<S> {

@@ -5,16 +5,22 @@ use super::gate::Caller;
 use super::{Listener, MAX_BATCH, MAX_REQUEST_BYTES, READ_TIMEOUT, Rate, Refusal, Token};
 use crate::config::RpcConfig;
 use http_body_util::{BodyExt, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use jsonrpsee::server::HttpBody;
 use jsonrpsee::types::{Notification, Request as RpcRequest};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::net::IpAddr;
+use tower::BoxError;
 
 /// Names of this machine by which a local client may address the owner's listener.
 const LOCAL_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
+/// What a request's body may be: the connection's, or bytes at hand.
+pub(super) trait RequestBody: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static {}
+impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static> RequestBody for B {}
 
 /// Who is let in at a listener.
 pub enum Guard {
@@ -58,7 +64,7 @@ impl Guard {
     }
 
     /// Lets a request through to JSON-RPC, or answers it.
-    pub(super) async fn admit(&self, request: Request<Incoming>, from: IpAddr) -> Result<Request<HttpBody>, Response<HttpBody>> {
+    pub(super) async fn admit<B: RequestBody>(&self, request: Request<B>, from: IpAddr) -> Result<Request<HttpBody>, Response<HttpBody>> {
         if let Some(answer) = self.preflight(&request) {
             return Err(answer);
         }
@@ -87,7 +93,7 @@ impl Guard {
     }
 
     /// The answer to a browser that asks whether a page on the list may call.
-    fn preflight(&self, request: &Request<Incoming>) -> Option<Response<HttpBody>> {
+    fn preflight<B>(&self, request: &Request<B>) -> Option<Response<HttpBody>> {
         let origin = self.allowed_origin(request.headers()).filter(|_| request.method() == Method::OPTIONS)?;
         let mut response = Response::new(HttpBody::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
@@ -100,7 +106,7 @@ impl Guard {
         Some(self.dress(response, Some(origin)))
     }
 
-    async fn check(&self, mut request: Request<Incoming>, from: IpAddr) -> Result<Request<HttpBody>, Refusal> {
+    async fn check<B: RequestBody>(&self, mut request: Request<B>, from: IpAddr) -> Result<Request<HttpBody>, Refusal> {
         let is_owner = self.authenticate(request.headers_mut())?;
         let by_websocket = is_upgrade(request.headers());
         if by_websocket {
@@ -189,7 +195,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind.eq_ignore_ascii_case("application/json")
 }
 
-async fn read(body: Incoming) -> Result<Bytes, Refusal> {
+async fn read(body: impl RequestBody) -> Result<Bytes, Refusal> {
     match tokio::time::timeout(READ_TIMEOUT, Limited::new(body, MAX_REQUEST_BYTES).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Refusal::TooLarge { limit: MAX_REQUEST_BYTES }),
@@ -205,14 +211,34 @@ fn count_calls(bytes: &[u8]) -> Result<usize, Refusal> {
         return match batch.len() {
             0 => Err(Refusal::InvalidRequest { reason: "an empty batch" }),
             calls if calls > MAX_BATCH => Err(Refusal::BatchTooLarge { limit: MAX_BATCH }),
-            calls => Ok(calls),
+            calls => batch.into_iter().try_for_each(|call| is_request(call).map(|_| ())).map(|()| calls),
         };
     }
-    let is_call = serde_json::from_str::<RpcRequest>(body.get()).is_ok();
-    if is_call || serde_json::from_str::<Notification<Option<&RawValue>>>(body.get()).is_ok() {
+    if is_request(body)? {
         return Ok(1);
     }
     Err(Refusal::InvalidRequest { reason: "an object with `jsonrpc`: \"2.0\", `id`, `method` and `params`" })
+}
+
+/// Whether it is a call or a notification. A call whose id is none would be taken for a notification, and never be answered.
+fn is_request(json: &RawValue) -> Result<bool, Refusal> {
+    if serde_json::from_str::<RpcRequest>(json.get()).is_ok() {
+        return Ok(true);
+    }
+    if serde_json::from_str::<Notification<Option<&RawValue>>>(json.get()).is_err() {
+        return Ok(false);
+    }
+    match serde_json::from_str::<Named>(json.get()) {
+        Ok(Named { id: None }) => Ok(true),
+        Ok(Named { id: Some(_) }) | Err(_) => Err(Refusal::InvalidRequest { reason: "`id` is a string or a whole number" }),
+    }
+}
+
+/// What tells a call from a notification.
+#[derive(Deserialize)]
+struct Named<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
 }
 
 pub(super) fn refusal_response(refusal: &Refusal) -> Response<HttpBody> {
@@ -263,6 +289,9 @@ mod tests {
             ("5", "invalid_request"),
             ("[]", "invalid_request"),
             (r#"{"id":1,"method":"a"}"#, "invalid_request"),
+            (r#"{"jsonrpc":"2.0","id":1.5,"method":"a"}"#, "invalid_request"),
+            (r#"{"jsonrpc":"2.0","id":1e999,"method":"a"}"#, "invalid_request"),
+            (r#"[{"jsonrpc":"2.0","id":{},"method":"a"}]"#, "invalid_request"),
         ] {
             assert_eq!(count_calls(text.as_bytes()).unwrap_err().error_type(), error, "{text}");
         }

@@ -18,6 +18,8 @@ pub use limit::Rate;
 pub use method::Access;
 pub use methods::{SwapHistory, table};
 pub use refusal::Refusal;
+#[doc(hidden)]
+pub use serve::InProcess;
 pub use serve::{Server, serve};
 pub use subscription::{SUBSCRIBE, SwapSubscribe, UNSUBSCRIBE, UPDATE};
 pub use token::{FILE_NAME as TOKEN_FILE, Token, TokenError};

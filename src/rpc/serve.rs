@@ -1,7 +1,7 @@
 //! A listener at work: accepts connections up to a limit, hands what the guard admits to JSON-RPC, and stops in good order.
 
-use super::gate::{Gate, Rules};
-use super::http::refusal_response;
+use super::gate::{GateLayer, Rules};
+use super::http::{RequestBody, refusal_response};
 use super::{Guard, Listener, MAX_BATCH, MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, READ_TIMEOUT, Refusal, methods};
 use crate::engine::Engine;
 use hyper::body::Incoming;
@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use jsonrpsee::core::middleware::RpcServiceBuilder;
 use jsonrpsee::server::{
     BatchRequestConfig, HttpBody, Methods, PingConfig, RegisterMethodError, ServerBuilder, ServerConfig, ServerHandle, StopHandle,
-    stop_channel,
+    TowerServiceBuilder, stop_channel,
 };
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -21,6 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
+use tower::layer::util::{Identity, Stack};
 
 /// Subscriptions on one WebSocket.
 const MAX_SUBSCRIPTIONS: u32 = 16;
@@ -62,6 +63,14 @@ impl Listener {
             Listener::Bus => config.http_only().build(),
         }
     }
+}
+
+/// JSON-RPC behind its gate.
+type Rpc = TowerServiceBuilder<Stack<GateLayer, Identity>, Identity>;
+
+fn rpc(listener: Listener) -> Rpc {
+    let gate = RpcServiceBuilder::new().layer(GateLayer(Rules::of(listener)));
+    ServerBuilder::with_config(listener.config()).set_rpc_middleware(gate).to_service_builder()
 }
 
 /// A listener that runs until it is stopped.
@@ -116,9 +125,7 @@ impl Server {
 
 async fn accept(socket: TcpListener, guard: Arc<Guard>, methods: Methods, stop: StopHandle, connections: TaskTracker) {
     let listener = guard.listener();
-    let rules = Rules::of(listener);
-    let gate = RpcServiceBuilder::new().layer_fn(move |inner| Gate { inner, rules: rules.clone() });
-    let rpc = ServerBuilder::with_config(listener.config()).set_rpc_middleware(gate).to_service_builder();
+    let rpc = rpc(listener);
     let places = Arc::new(Semaphore::new(listener.max_connections() as usize));
     let stopped = stop.clone().shutdown();
     tokio::pin!(stopped);
@@ -187,10 +194,11 @@ where
     }
 }
 
-async fn answer<S>(guard: Arc<Guard>, mut service: S, from: IpAddr, request: Request<Incoming>) -> Result<Response<HttpBody>, Infallible>
+async fn answer<S, B>(guard: Arc<Guard>, mut service: S, from: IpAddr, request: Request<B>) -> Result<Response<HttpBody>, Infallible>
 where
     S: tower::Service<Request<HttpBody>, Response = Response<HttpBody>>,
     S::Error: std::fmt::Display,
+    B: RequestBody,
 {
     let request = match guard.admit(request, from).await {
         Ok(request) => request,
@@ -202,4 +210,31 @@ where
         refusal_response(&Refusal::Internal)
     });
     Ok(guard.dress(response, origin.as_ref()))
+}
+
+/// A listener without a socket, for fuzzing: requests go the whole way from the guard to the engine. No part of the API.
+#[doc(hidden)]
+pub struct InProcess {
+    listener: Listener,
+    methods: Methods,
+    rpc: Rpc,
+    stop: StopHandle,
+    _running: ServerHandle,
+}
+
+#[doc(hidden)]
+impl InProcess {
+    /// The methods of a listener.
+    pub fn new(listener: Listener, engine: Engine) -> Result<Self, ServeError> {
+        let (stop, _running) = stop_channel();
+        Ok(Self { listener, methods: methods::module(listener, engine)?.into(), rpc: rpc(listener), stop, _running })
+    }
+
+    /// What is answered to a request. `guard` must be of the same listener.
+    pub async fn answer(&self, guard: Arc<Guard>, request: Request<HttpBody>) -> Response<HttpBody> {
+        assert_eq!(guard.listener(), self.listener, "a guard lets in at its own listener");
+        let service = self.rpc.clone().build(self.methods.clone(), self.stop.clone());
+        let Ok(response) = answer(guard, service, IpAddr::from([127, 0, 0, 1]), request).await;
+        response
+    }
 }

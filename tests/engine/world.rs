@@ -71,7 +71,7 @@ fn address(name: &str) -> String {
 pub struct Party {
     name: &'static str,
     words: &'static str,
-    folder: TempDir,
+    pub folder: TempDir,
     owner: Owner,
     running: Option<(Runtime, Engine)>,
 }

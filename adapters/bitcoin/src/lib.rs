@@ -18,6 +18,8 @@ mod clock;
 mod config;
 mod fees;
 mod follow;
+#[doc(hidden)]
+pub mod fuzzing;
 mod index;
 mod node;
 mod ring;

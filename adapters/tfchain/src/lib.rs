@@ -12,6 +12,8 @@
 
 mod connect;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hash;
 mod heads;
 mod health;

@@ -6,6 +6,7 @@
 use crate::connect::{Block, Runtime, Session};
 use crate::error::AskError;
 use crate::pallet::{ClosedEvent, FundedEvent, HTLCS, Htlc, PALLET};
+use parity_scale_codec::{Compact, Encode};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use subxt::events::Phase;
@@ -54,8 +55,8 @@ impl Funds {
 
 #[derive(DecodeAsType)]
 #[decode_as_type(crate_path = "subxt::ext::scale_decode")]
-struct AccountInfo {
-    data: Funds,
+pub(crate) struct AccountInfo {
+    pub(crate) data: Funds,
 }
 
 #[derive(DecodeAsType)]
@@ -144,24 +145,7 @@ impl<'s> View<'s> {
     /// The HTLC pallet's events in this block.
     pub(crate) async fn events(&self) -> Result<Vec<Logged>, AskError> {
         let bytes = self.fetch(self.key::<()>("System", "Events", ())?).await?.unwrap_or_default();
-        let mut logged = Vec::new();
-        for event in self.runtime.events().from_bytes(bytes).iter() {
-            let event = event?;
-            let (PALLET, Phase::ApplyExtrinsic(extrinsic)) = (event.pallet_name(), event.phase()) else { continue };
-            let event = match event.event_name() {
-                "Funded" => {
-                    let FundedEvent { id, contract_id } = event.decode_fields_unchecked_as()?;
-                    HtlcEvent::Funded { id, swap: SwapId(contract_id) }
-                }
-                "Redeemed" | "Refunded" => {
-                    let ClosedEvent { id } = event.decode_fields_unchecked_as()?;
-                    HtlcEvent::Closed { id }
-                }
-                _ => continue,
-            };
-            logged.push(Logged { event, extrinsic });
-        }
-        Ok(logged)
+        decode_events(&self.runtime, bytes)
     }
 
     /// What an account paid for an extrinsic of this block, tip included.
@@ -230,6 +214,35 @@ pub(crate) fn decode<V: DecodeAsType>(runtime: &Runtime, pallet: &str, entry: &s
     let mut rest = bytes;
     let value = V::decode_as_type(&mut rest, value_type(runtime, pallet, entry)?, runtime.metadata_ref().types())?;
     if rest.is_empty() { Ok(value) } else { Err(AskError::Shape(format!("{pallet}.{entry} is longer than its type"))) }
+}
+
+/// The HTLC pallet's events among all of a block's, which are read to the last byte: what the library cannot count it takes for
+/// no events at all, and an event that is missed is an HTLC that is not seen.
+pub(crate) fn decode_events(runtime: &Runtime, bytes: Vec<u8>) -> Result<Vec<Logged>, AskError> {
+    let all = runtime.events().from_bytes(bytes);
+    let (mut count, mut length) = (0, if all.bytes().is_empty() { 0 } else { Compact(all.len()).encoded_size() });
+    let mut logged = Vec::new();
+    for event in all.iter() {
+        let event = event?;
+        (count, length) = (count + 1, length + event.bytes().len());
+        let (PALLET, Phase::ApplyExtrinsic(extrinsic)) = (event.pallet_name(), event.phase()) else { continue };
+        let event = match event.event_name() {
+            "Funded" => {
+                let FundedEvent { id, contract_id } = event.decode_fields_unchecked_as()?;
+                HtlcEvent::Funded { id, swap: SwapId(contract_id) }
+            }
+            "Redeemed" | "Refunded" => {
+                let ClosedEvent { id } = event.decode_fields_unchecked_as()?;
+                HtlcEvent::Closed { id }
+            }
+            _ => continue,
+        };
+        logged.push(Logged { event, extrinsic });
+    }
+    if (count, length) != (all.len(), all.bytes().len()) {
+        return Err(AskError::Shape("System.Events is not as long as it says".into()));
+    }
+    Ok(logged)
 }
 
 /// A pallet's constant, if the runtime has it.

@@ -37,7 +37,7 @@ impl Inclusion {
     pub fn depth(self, tip: &Tip) -> Depth {
         match self {
             Inclusion::Mempool => Depth(0),
-            Inclusion::Block(at) => Depth((tip.height.0 + 1).saturating_sub(at.0)),
+            Inclusion::Block(at) => Depth(tip.height.0.saturating_add(1).saturating_sub(at.0)),
         }
     }
 

@@ -21,6 +21,8 @@ pub const FOR_RUNTIME: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "ll
 
 /// To run what comes from npm, where no other Node.js is installed.
 pub const FOR_NPM: &[&str] = &["nodejs", "npm"];
+/// To build libFuzzer.
+pub const FOR_LIBFUZZER: &[&str] = &["g++"];
 /// To count what an engine asks of the disk.
 pub const FOR_COUNTING_SYNCS: &[&str] = &["strace"];
 

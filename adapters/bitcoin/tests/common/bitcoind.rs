@@ -44,7 +44,9 @@ impl Bitcoind {
         static LOG: Once = Once::new();
         LOG.call_once(|| {
             let filter = tracing_subscriber::EnvFilter::from_default_env();
-            tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().init();
+            if let Err(error) = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init() {
+                println!("the test has a log of its own: {error}");
+            }
         });
         let mut bitcoind =
             Self { child: None, folder: TempDir::new().unwrap(), port: free_port(), p2p: free_port(), clock: AtomicU64::new(0) };

@@ -1,0 +1,171 @@
+//! Signed documents, as strangers send them: offers, orders, contracts, receipts.
+
+use crate::pick;
+use crate::seeds::Seed;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::fmt::Debug;
+use swap_contract::amount::{MAX_SATS, Units};
+use swap_contract::document::{
+    Account, Asset, Contract, Document, DocumentError, Offer, Order, Receipt, Role, Signature, Signed, SignedContract, SignedReceipt,
+    parse, verify_party,
+};
+use swap_contract::leg::TxRef;
+use swap_contract::outcome::Outcome;
+use swap_contract::port::SwapKeys;
+use swap_contract::swap::Swap;
+use swap_contract::testing::fixture::{Deal, clocks};
+
+/// One document as JSON.
+pub fn documents(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let deals = [Deal::new(Asset::Tft), Deal::new(Asset::Btc)];
+    let read = [
+        read::<Signed<Offer>>(text).is_some_and(|signed| deals.iter().any(|deal| offer(&signed, deal, data))),
+        read::<Signed<Order>>(text).is_some_and(|signed| deals.iter().any(|deal| order(&signed, deal, data))),
+        read::<SignedContract>(text).is_some_and(|signed| contract(&signed, data)),
+        read::<SignedReceipt>(text).is_some_and(|signed| deals.iter().any(|deal| receipt(&signed, deal, data))),
+        read::<Offer>(text).map(|document| stands(&document)).is_some(),
+        read::<Order>(text).map(|document| stands(&document)).is_some(),
+        read::<Contract>(text).map(|document| stands(&document)).is_some(),
+        read::<Receipt>(text).map(|document| stands(&document)).is_some(),
+    ];
+    read.contains(&true)
+}
+
+/// What is read is written so that it is read the same again.
+fn read<T: DeserializeOwned + Serialize + PartialEq + Debug>(text: &str) -> Option<T> {
+    let read: T = parse(text).ok()?;
+    let written = serde_json::to_string(&read).unwrap();
+    assert_eq!(serde_json::from_str::<T>(&written).unwrap(), read);
+    Some(read)
+}
+
+/// The canonical form is a fixed point, and the id with it.
+fn stands<D: Document + PartialEq + Debug>(document: &D) {
+    let bytes = document.signing_bytes();
+    let json = std::str::from_utf8(&bytes).unwrap().strip_prefix(&format!("twinswap:{}:v1:", D::NAME)).unwrap();
+    let again: D = serde_json::from_str(json).unwrap();
+    assert_eq!(&again, document);
+    assert_eq!(again.signing_bytes(), bytes);
+    assert_eq!(again.hash(), document.hash());
+}
+
+/// A signature is for these bytes and this account only.
+fn binds(signature: &Signature, signer: &Account, bytes: &[u8], data: &[u8]) {
+    assert!(signature.verifies(signer, bytes));
+    let mut altered = bytes.to_vec();
+    let at = pick(data, altered.len());
+    altered[at] ^= 1 << (at % 8);
+    assert!(!signature.verifies(signer, &altered), "byte {at} does not matter");
+    let mut other = *signer;
+    other.0[at % 32] ^= 1;
+    assert!(!signature.verifies(&other, bytes), "another account signed it too");
+}
+
+fn offer(signed: &Signed<Offer>, deal: &Deal, data: &[u8]) -> bool {
+    stands(&signed.document);
+    let Ok(offer) = signed.verify(&deal.rules()) else { return false };
+    binds(&signed.signature, &offer.owner, &offer.signing_bytes(), data);
+    assert!(Units(0) < offer.min && offer.min <= offer.lot && offer.lot <= offer.max);
+    let costs = [offer.min, offer.lot, offer.max].map(|amount| offer.cost(amount).unwrap());
+    assert!(costs.is_sorted() && costs[2] <= MAX_SATS);
+    assert!(serde_json::to_string(signed).unwrap().chars().all(|c| !c.is_control()));
+    true
+}
+
+fn order(signed: &Signed<Order>, deal: &Deal, data: &[u8]) -> bool {
+    stands(&signed.document);
+    let (offer, rules) = (deal.offer().document, deal.rules());
+    let Ok(order) = signed.verify(&offer, &rules) else { return false };
+    binds(&signed.signature, &order.owner, &order.signing_bytes(), data);
+    // The maker draws up a contract that the taker signs, unless the taker copied a key or the salt from the maker.
+    let salt = deal.maker.salt(deal.number);
+    let (key, hashlock) = (deal.maker.alpha_key(&salt), deal.maker.preimage(&salt).hashlock());
+    let contract = Contract::draw_up(&offer, order, key, hashlock, salt, deal.alpha_now, &rules).unwrap();
+    stands(&contract);
+    let copied = order.salt == salt || order.alpha_key.0[1..] == key.0[1..];
+    match contract.check(&offer, order, deal.alpha_now, &rules) {
+        Ok(()) => assert!(!copied),
+        Err(DocumentError::Mismatch { field: "alpha", .. }) => assert!(copied),
+        Err(error) => panic!("{error}"),
+    }
+    let roles = [contract.maker, contract.taker].map(|party| contract.role_of(&party).unwrap());
+    assert_ne!(roles[0], roles[1]);
+    true
+}
+
+fn contract(signed: &SignedContract, data: &[u8]) -> bool {
+    let contract = &signed.document;
+    stands(contract);
+    for role in [Role::Initiator, Role::Participant] {
+        let (swap, clocks) = (Swap::new(contract.clone(), role), clocks(&Deal::new(Asset::Tft)));
+        assert!(swap.public_preimage().is_none() && swap.outcome().is_none());
+        crate::machine::look(&swap, &clocks);
+    }
+    if signed.verify().is_err() {
+        return false;
+    }
+    binds(&signed.maker, &contract.maker, &contract.signing_bytes(), data);
+    binds(&signed.taker, &contract.taker, &contract.signing_bytes(), data);
+    let mut dearer = contract.clone();
+    dearer.alpha.amount.0 ^= 1;
+    assert_ne!(dearer.id(), contract.id());
+    assert!(verify_party(&dearer, &contract.maker, &signed.maker).is_err());
+    true
+}
+
+fn receipt(signed: &SignedReceipt, deal: &Deal, data: &[u8]) -> bool {
+    stands(&signed.document);
+    let contract = deal.contract().document;
+    let Ok(receipt) = signed.verify(&contract) else { return false };
+    binds(&signed.signature, &signed.signer, &receipt.signing_bytes(), data);
+    assert!(contract.role_of(&signed.signer).is_some() && receipt.contract == contract.id());
+    true
+}
+
+/// Documents of our own fixtures, and those that other implementations signed.
+pub(crate) fn seeds() -> Vec<Seed> {
+    let mut seeds = Vec::new();
+    for (gives, deal) in [("tft", Deal::new(Asset::Tft)), ("btc", Deal::new(Asset::Btc))] {
+        let contract = deal.contract();
+        let document = Receipt {
+            network: contract.document.network,
+            contract: contract.document.id(),
+            outcome: Outcome::Completed,
+            alpha: TxRef("aa".repeat(32)),
+            beta: TxRef("1234-2".into()),
+        };
+        let receipt = SignedReceipt { signature: deal.taker.sign(&document), signer: deal.taker.account(), document };
+        seeds.push(Seed::new(format!("offer-{gives}"), json(&deal.offer())));
+        seeds.push(Seed::new(format!("order-{gives}"), json(&deal.order())));
+        seeds.push(Seed::new(format!("contract-{gives}"), json(&contract)));
+        seeds.push(Seed::new(format!("receipt-{gives}"), json(&receipt)));
+    }
+    let vectors: Vec<Value> =
+        serde_json::from_str(include_str!("../../../contracts/swap/tests/swap/vectors/documents.json")).expect("the vectors are JSON");
+    for (number, vector) in vectors.iter().enumerate() {
+        let name = format!("wallet-{number}-{}-{}", vector["name"].as_str().unwrap(), vector["scheme"].as_str().unwrap());
+        let bytes = match vector["name"].as_str() {
+            // A wallet's signature over the offer as it is, and over what `signRaw` makes of it.
+            Some("offer") => {
+                let value = &vector[["plain", "wrapped"][number % 2]];
+                json(&json!({ "document": vector["document"], "signature": { "scheme": vector["scheme"], "value": value } }))
+            }
+            _ => json(&vector["document"]),
+        };
+        seeds.push(Seed::new(name, bytes));
+    }
+    let unsigned = Signed { signature: Signature { value: "00".repeat(64), ..deal_signature() }, ..Deal::new(Asset::Tft).offer() };
+    seeds.push(Seed::new("refused-offer-forged", json(&unsigned)));
+    seeds
+}
+
+fn deal_signature() -> Signature {
+    Deal::new(Asset::Tft).offer().signature
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec_pretty(value).unwrap()
+}
