@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use twinswap::bus::{Bus, BusError};
 use twinswap::config::RpcConfig;
+use twinswap::engine::host::System;
 use twinswap::engine::keys::Keys;
 use twinswap::engine::{Chains, Engine, Parts};
 use twinswap::rpc::{Guard, InProcess, Listener, Token};
@@ -103,6 +104,7 @@ async fn start(folder: &Path) -> Engine {
     let engine = Engine::start(Parts {
         store: Store::open(&folder.join("db")).await.unwrap(),
         keys,
+        host: Arc::new(System::default()),
         chains: Chains { alpha: Arc::new(alpha.open(&me)), beta: Arc::new(beta.open(&me)) },
         bus: Arc::new(Nobody),
         network: Network { bitcoin: GenesisHash([1; 32]), tfchain: GenesisHash([2; 32]) },
