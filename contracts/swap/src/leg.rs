@@ -23,7 +23,7 @@ pub struct HtlcRef(pub String);
 pub struct TxRef(pub String);
 
 /// Where a transaction stands on the best chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Inclusion {
     /// Waiting for a block.
@@ -56,7 +56,7 @@ impl Inclusion {
 }
 
 /// The funding, as the chain shows it. Only an HTLC with exactly the contract's terms is ever reported.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Funding {
     /// The one HTLC this leg is bound to.
     pub htlc: HtlcRef,
@@ -69,7 +69,7 @@ pub struct Funding {
 }
 
 /// A spend of the HTLC, as the chain shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Spend {
     /// The transaction.
     pub by: TxRef,
@@ -99,7 +99,7 @@ pub enum Sighting {
 }
 
 /// What is known of a leg. A state holds exactly what exists in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum LegStatus {
     /// No HTLC with the contract's terms is on the chain.

@@ -49,7 +49,7 @@ pub enum Asset {
 }
 
 /// Who makes the preimage and funds first: whoever sells BTC is the initiator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Sells BTC: funds alpha, redeems beta.
