@@ -78,6 +78,8 @@ pub(super) struct Driver {
     /// What was seen before both chains had told where they stand. It is judged only then: by a clock that a chain's stream
     /// has not reached yet, what is missing from the stream would count as missing from the chain.
     early: Vec<(Side, SwapId, Sighting)>,
+    /// Swaps that are not begun yet: see `doubt`.
+    pub(super) doubt: super::doubt::Doubt,
     effects: JoinSet<Effect>,
     /// Whose effect a task is, so that a task that fails frees its swap.
     owners: HashMap<tokio::task::Id, SwapId>,
@@ -101,6 +103,7 @@ impl Driver {
             tries,
             live: BTreeMap::new(),
             early: Vec::new(),
+            doubt: super::doubt::Doubt::default(),
             effects: JoinSet::new(),
             owners: HashMap::new(),
         }
@@ -157,6 +160,9 @@ impl Driver {
                     Side::Alpha => tips.0 = Some(tip),
                     Side::Beta => tips.1 = Some(tip),
                 });
+                if side == Side::Beta {
+                    self.doubt.see_beta(&tip);
+                }
                 if self.clocks().is_some() {
                     for (side, swap, sighting) in std::mem::take(&mut self.early) {
                         self.record(&swap, Fact::Seen(side, sighting), None).await;
@@ -182,7 +188,8 @@ impl Driver {
     /// Lets time pass for every swap: cheap for those to which nothing happens.
     async fn sweep(&mut self) {
         let Some(clocks) = self.clocks() else { return };
-        let due: Vec<SwapId> = self.live.iter().filter(|(_, live)| live.swap.has_ended(&clocks)).map(|(id, _)| *id).collect();
+        let due: Vec<SwapId> =
+            self.live.iter().filter(|(id, live)| live.swap.has_ended(&clocks) && !self.doubt.holds(id)).map(|(id, _)| *id).collect();
         for id in due {
             self.record(&id, Fact::Clock, None).await;
         }
@@ -207,7 +214,7 @@ impl Driver {
         }
         let cursor = match event.fact {
             Fact::Seen(Side::Beta, _) => (Side::Beta, beta),
-            Fact::Seen(Side::Alpha, _) | Fact::Clock | Fact::Attempted(_) | Fact::Cancelled => (Side::Alpha, alpha),
+            Fact::Seen(Side::Alpha, _) | Fact::Clock | Fact::Attempted(_) | Fact::Cancelled | Fact::Restored => (Side::Alpha, alpha),
         };
         let durability = durability(&live.swap, &next, &event.fact);
         loop {
@@ -290,6 +297,9 @@ impl Driver {
             return;
         }
         let Some(action) = live.swap.wants(&clocks) else { return };
+        if matches!(action.step, Step::FundAlpha | Step::FundBeta) && self.doubt.holds(id) {
+            return;
+        }
         if live.last == Some(action.step) && Instant::now() < live.retry_at {
             return;
         }
@@ -486,7 +496,7 @@ impl Driver {
 fn durability(before: &Swap, after: &Swap, fact: &Fact) -> Durability {
     let learned = before.public_preimage().is_none() && after.public_preimage().is_some();
     match fact {
-        Fact::Attempted(_) | Fact::Cancelled => Durability::Now,
+        Fact::Attempted(_) | Fact::Cancelled | Fact::Restored => Durability::Now,
         Fact::Seen(..) if learned && after.role() == Role::Participant => Durability::Now,
         Fact::Seen(..) | Fact::Clock => Durability::Later,
     }

@@ -1,13 +1,18 @@
 //! The engine: one per user. It holds the keys, remembers every swap, and is the same for a maker and a taker.
 
+mod copies;
+mod doubt;
 mod driver;
 mod effect;
 pub mod keys;
 mod market;
 mod offers;
+pub mod restore;
+mod seal;
 mod start;
 mod views;
 
+pub use copies::CopySettings;
 pub use start::{Parts, StartError, lock_folder};
 
 use crate::api::{
@@ -72,6 +77,9 @@ struct Inner {
     tries: Tries,
     /// One decision about money that is promised at a time.
     market: Mutex<()>,
+    copies: CopySettings,
+    /// Wakes who hands copies over.
+    begun: tokio::sync::Notify,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
     /// Why the driver stopped, if it did by itself.
     failed: watch::Receiver<Option<String>>,
@@ -324,6 +332,10 @@ impl Engine {
 
     fn owners(&self) -> &[Account] {
         &self.0.owners
+    }
+
+    fn copies(&self) -> &CopySettings {
+        &self.0.copies
     }
 
     fn reach(&self) -> &str {

@@ -77,6 +77,8 @@ pub struct Parts {
     pub owners: Vec<Account>,
     /// Where counterparties reach it.
     pub reach: String,
+    /// Who keeps copies of its contracts, and whose it keeps.
+    pub copies: super::CopySettings,
     /// Watch-only descriptors of its Bitcoin wallet.
     pub descriptors: Vec<String>,
     /// The data folder's lock.
@@ -86,15 +88,17 @@ pub struct Parts {
 impl Engine {
     /// Starts an engine: every open swap goes on at once.
     pub async fn start(parts: Parts) -> Result<Engine, StartError> {
-        let Parts { store, keys, chains, bus, network, policy, owners, reach, descriptors, lock } = parts;
+        let Parts { store, keys, chains, bus, network, policy, owners, reach, copies, descriptors, lock } = parts;
         pin(&store, "account", &keys.account().to_string()).await?;
         pin(&store, "bitcoin", &network.bitcoin.to_string()).await?;
         pin(&store, "tfchain", &network.tfchain.to_string()).await?;
+        let doubt = super::doubt::Doubt::at_start(&store, &keys, &*bus, &copies, network).await?;
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let (tips_in, tips) = watch::channel((None, None));
         let (changed, _) = broadcast::channel(SUBSCRIBER_BACKLOG);
         let tries = super::Tries::default();
-        let driver = Driver::new(store.clone(), chains.clone(), keys.clone(), tips_in, changed.clone(), tries.clone());
+        let mut driver = Driver::new(store.clone(), chains.clone(), keys.clone(), tips_in, changed.clone(), tries.clone());
+        driver.doubt = doubt;
         let (fail, failed) = watch::channel(None);
         let driver = tokio::spawn(async move {
             if let Err(failure) = driver.run(receiver).await {
@@ -112,6 +116,8 @@ impl Engine {
             owners,
             reach,
             descriptors,
+            copies,
+            begun: tokio::sync::Notify::new(),
             commands: std::sync::Mutex::new(Some(commands)),
             tips,
             changed,
@@ -123,7 +129,9 @@ impl Engine {
         }));
         let maker = tokio::spawn(engine.clone().run_maker());
         let taker = tokio::spawn(engine.clone().run_taker());
-        engine.0.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend([maker, taker, driver]);
+        let hand_over = tokio::spawn(engine.clone().run_hand_over());
+        let alive = tokio::spawn(engine.clone().run_alive());
+        engine.0.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend([maker, taker, hand_over, alive, driver]);
         Ok(engine)
     }
 
