@@ -1,5 +1,9 @@
 //! The words of the API: parameters, answers and errors. JSON-RPC, the command line and every later bus speak these.
 
+mod copies;
+
+pub use copies::{KeepCopy, KeptCopy, ListCopies};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use swap_contract::amount::{Price, Sats, Units};

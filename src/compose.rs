@@ -4,7 +4,7 @@ use crate::bus::http::HttpBus;
 use crate::config::{BitcoinAuth, Config};
 use crate::engine::host::Host;
 use crate::engine::keys::Keys;
-use crate::engine::{Chains, Engine, Parts, StartError};
+use crate::engine::{Chains, CopySettings, Engine, Parts, StartError};
 use crate::store::Store;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use chain_bitcoin::Bitcoin;
@@ -46,6 +46,7 @@ pub async fn start(config: &Config, keys: Keys, lock: File, host: Arc<dyn Host>)
         policy: config.policy,
         owners: config.owners.clone(),
         reach: config.reach(),
+        copies: CopySettings { keepers: config.copies.keepers.clone(), keep_for: config.copies.keep_for.clone() },
         descriptors,
         lock: Some(lock),
     })
@@ -89,7 +90,8 @@ async fn connect_tfchain(config: &Config, keys: &Keys, store: &Store) -> Result<
     }
 }
 
-fn bitcoin_genesis(network: bitcoin::Network) -> GenesisHash {
+/// The hash of a Bitcoin network's first block.
+pub(crate) fn bitcoin_genesis(network: bitcoin::Network) -> GenesisHash {
     let hash = bitcoin::constants::genesis_block(network).block_hash();
     hash.to_string().parse().expect("a block hash is 32 bytes of lower-case hexadecimal")
 }

@@ -4,7 +4,7 @@ mod options;
 mod overrides;
 mod template;
 
-pub use options::{BitcoinAuth, BitcoinConfig, BusConfig, Config, LogConfig, RpcConfig, Secret, TfchainConfig};
+pub use options::{BitcoinAuth, BitcoinConfig, BusConfig, Config, CopiesConfig, LogConfig, RpcConfig, Secret, TfchainConfig};
 pub use template::{TEMPLATE, render};
 
 use std::path::{Path, PathBuf};
@@ -119,6 +119,9 @@ impl Config {
             return Err(invalid("policy", "only `mainnet` has margins for real bitcoin"));
         }
         self.check_listeners()?;
+        for keeper in &self.copies.keepers {
+            check_url("copies.keepers", keeper, &["http", "https"])?;
+        }
         tracing_subscriber::EnvFilter::try_new(&self.log.filter).map_err(|error| invalid("log.filter", error.to_string()))?;
         Ok(())
     }

@@ -17,31 +17,56 @@ use zeroize::Zeroizing;
 /// Makes the folder and prints what was made: with a mnemonic that is new, this once.
 pub fn init(data_dir: &Path, args: &InitArgs, as_json: bool) -> Result<(), CliError> {
     let data_dir = std::path::absolute(data_dir)?;
-    let config_file = data_dir.join(FILE_NAME);
-    if config_file.exists() {
-        return Err(CliError::Usage(format!(
-            "{} exists already, and is never overwritten; choose another --data-dir",
-            config_file.display()
-        )));
+    if args.birthday.is_some() && args.mnemonic_file.is_none() {
+        return Err(CliError::Usage("--birthday goes with --mnemonic-file: a new wallet has no past".into()));
     }
-    let config = render(&options(args)?);
-    Config::parse(&config_file, &config, []).map_err(usage)?;
+    let config = Fresh::check(&data_dir, args, args.mnemonic_file.as_ref().map(|_| args.birthday.unwrap_or_default()))?;
     let given = args.mnemonic_file.as_deref().map(passphrase::read_whole).transpose().map_err(usage)?;
-    let passphrase = passphrase::new(args.passphrase_file.as_deref()).map_err(usage)?;
-    let folder = DirBuilder::new().recursive(true).mode(0o700).create(&data_dir);
-    folder.map_err(|error| CliError::Usage(format!("{}: {error}", data_dir.display())))?;
-    // The keys first: they are what must not be lost, and a config can be written again.
-    let made = keys::create(&data_dir, given.as_ref().map(|words| words.as_str()), &passphrase).map_err(usage)?;
+    let made = make_keys(&data_dir, args, given.as_ref().map(|words| words.as_str()))?;
     let new_words = Some(made.mnemonic.as_str()).filter(|_| given.is_none());
     // Shown whatever happens to the config.
     let told = if as_json { report_json(&data_dir, &made.account, new_words) } else { report(&data_dir, &made.account, new_words) };
     print(&told)?;
-    write(&config_file, &config).map_err(|error| {
-        let file = config_file.display();
-        CliError::Usage(format!(
-            "the keys are made, but {file} cannot be written: {error}; write it with: twinswapd --print-config > {file}"
-        ))
-    })
+    config.write()
+}
+
+/// A config that is not there yet.
+pub(crate) struct Fresh {
+    file: PathBuf,
+    text: String,
+}
+
+impl Fresh {
+    /// The config that the arguments make. Refused if there is one, or if it could not be used. `birthday` is the wallet's if it
+    /// has a past.
+    pub(crate) fn check(data_dir: &Path, args: &InitArgs, birthday: Option<u32>) -> Result<Self, CliError> {
+        let file = data_dir.join(FILE_NAME);
+        if file.exists() {
+            return Err(CliError::Usage(format!("{} exists already, and is never overwritten; choose another --data-dir", file.display())));
+        }
+        let text = render(&options(args, birthday)?);
+        Config::parse(&file, &text, []).map_err(usage)?;
+        Ok(Self { file, text })
+    }
+
+    /// Writes it, readable by its owner alone.
+    pub(crate) fn write(&self) -> Result<(), CliError> {
+        write(&self.file, &self.text).map_err(|error| {
+            let file = self.file.display();
+            CliError::Usage(format!(
+                "the keys are made, but {file} cannot be written: {error}; write it with: twinswapd --print-config > {file}"
+            ))
+        })
+    }
+}
+
+/// Makes the folder, if need be, and the keys in it. They come first: they are what must not be lost, and a config can be written
+/// again.
+pub(crate) fn make_keys(data_dir: &Path, args: &InitArgs, words: Option<&str>) -> Result<keys::CreatedKeys, CliError> {
+    let passphrase = passphrase::new(args.passphrase_file.as_deref()).map_err(usage)?;
+    let folder = DirBuilder::new().recursive(true).mode(0o700).create(data_dir);
+    folder.map_err(|error| CliError::Usage(format!("{}: {error}", data_dir.display())))?;
+    keys::create(data_dir, words, &passphrase).map_err(usage)
 }
 
 fn usage(error: impl std::fmt::Display) -> CliError {
@@ -64,7 +89,7 @@ fn report_json(data_dir: &Path, account: &Account, mnemonic: Option<&str>) -> Ze
 }
 
 /// What differs from the template.
-fn options(args: &InitArgs) -> Result<Vec<(&'static str, Value)>, CliError> {
+fn options(args: &InitArgs, birthday: Option<u32>) -> Result<Vec<(&'static str, Value)>, CliError> {
     let text = |option: &'static str, value: &Option<String>| value.clone().map(|value| (option, Value::String(value)));
     let network: bitcoin::Network = match &args.network {
         Some(name) => name
@@ -87,8 +112,8 @@ fn options(args: &InitArgs) -> Result<Vec<(&'static str, Value)>, CliError> {
         }
         _ => options.push(("bitcoin.cookie_file", path_value(&cookie_file(args, network)?)?)),
     }
-    if args.mnemonic_file.is_some() {
-        options.push(("bitcoin.birthday", Value::Integer(args.birthday.unwrap_or_default().into())));
+    if let Some(birthday) = birthday {
+        options.push(("bitcoin.birthday", Value::Integer(birthday.into())));
     }
     options.extend(text("bitcoin.rpc_url", &args.bitcoin_url.clone().or_else(|| default_url(network))));
     options.extend(text("tfchain.ws_url", &args.tfchain_url));

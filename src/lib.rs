@@ -11,5 +11,6 @@ pub mod config;
 pub mod engine;
 pub mod error;
 pub mod init;
+pub mod restore;
 pub mod rpc;
 pub mod store;

@@ -96,6 +96,7 @@ impl Subject {
             policy: &REGTEST,
             owners: Vec::new(),
             reach: "http://127.0.0.1:1".into(),
+            copies: Default::default(),
             descriptors: Vec::new(),
             lock: None,
         })

@@ -59,7 +59,11 @@ impl Connection {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make the data folder: keys from a new or an existing mnemonic, and a config with comments
+    #[command(after_help = INIT_EXAMPLES)]
     Init(InitArgs),
+    /// Get swaps back whose data folder is lost: from the mnemonic and the copies that others keep
+    #[command(after_help = RESTORE_EXAMPLES)]
+    Restore(RestoreArgs),
     /// Offers of this engine, or of a counterparty
     #[command(subcommand)]
     Offer(OfferCommand),
@@ -82,21 +86,45 @@ pub enum Command {
     },
 }
 
-#[derive(Debug, Args)]
-#[command(after_help = "\
+const INIT_EXAMPLES: &str = "\
 Examples:
   twinswap init --bitcoin-cookie-file ~/.bitcoin/.cookie
   twinswap init --mnemonic-file words.txt --passphrase-file pass.txt --network regtest --policy regtest \\
       --bitcoin-url http://127.0.0.1:18443 --bitcoin-cookie-file regtest/.cookie --tfchain-url ws://127.0.0.1:9944
 
 The passphrase is asked for twice at a terminal; programs give it by --passphrase-file or TWINSWAP_PASSPHRASE.
-A new mnemonic is shown once and never again: whoever has it has the money. Nothing that exists is overwritten.")]
+A new mnemonic is shown once and never again: whoever has it has the money. Nothing that exists is overwritten.";
+
+const RESTORE_EXAMPLES: &str = "\
+Examples:
+  twinswap restore --from http://maker:9556                # the folder is lost: the words are asked for
+  twinswap restore --data-dir new --mnemonic-file words.txt --passphrase-file pass.txt \
+      --from http://maker:9556 --from https://keeper.example.org --birthday 880000
+  twinswap restore --from http://maker:9556                # an old backup was put back: its keys and config are used
+
+Give the address of every counterparty you may have an open swap with, and of every engine in your `copies.keepers`. A copy is
+sealed: only your words open it. Then start twinswapd: it finishes or refunds what it finds on both chains, and funds nothing
+for a restored swap, since it may have done so before. May be repeated; what is known already stays as it is.";
+
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// Address of an engine that may keep copies: a counterparty's, a keeper's; may be repeated
+    #[arg(long, value_name = "URL")]
+    pub from: Vec<String>,
+    /// Do not ask the TF Chain node for HTLCs of this account that no copy explains
+    #[arg(long)]
+    pub offline: bool,
+    #[command(flatten)]
+    pub init: InitArgs,
+}
+
+#[derive(Debug, Args)]
 pub struct InitArgs {
     /// File with a BIP-39 mnemonic to use instead of a new one
     #[arg(long, value_name = "FILE")]
     pub mnemonic_file: Option<PathBuf>,
-    /// With --mnemonic-file: the Bitcoin block from which on its wallet may have coins [default: 0, the whole chain]
-    #[arg(long, value_name = "HEIGHT", requires = "mnemonic_file")]
+    /// With an existing mnemonic: the Bitcoin block from which on its wallet may have coins [default: 0, the whole chain]
+    #[arg(long, value_name = "HEIGHT")]
     pub birthday: Option<u32>,
     /// File with the passphrase that encrypts the mnemonic
     #[arg(long, value_name = "FILE", env = "TWINSWAP_PASSPHRASE_FILE")]

@@ -35,6 +35,9 @@ pub enum CliError {
     /// The swaps that were watched ended, and not all of them completed.
     #[error("not every swap completed: {0}")]
     NotCompleted(String),
+    /// `restore`: nobody who was asked for copies answered.
+    #[error("nobody who was asked for copies answered: {0}")]
+    NoAnswer(String),
     /// The answer cannot be written.
     #[error("cannot write: {0}")]
     Output(#[from] std::io::Error),
@@ -46,7 +49,7 @@ Exit codes:
   0  done
   1  the engine refused
   2  wrong usage, or a config, token or passphrase that cannot be used
-  3  the engine cannot be reached
+  3  the engine cannot be reached; `restore`: nobody who was asked answered
   4  no offer, order or swap has this id
   5  `swap watch`: a swap ended other than completed";
 
@@ -57,7 +60,7 @@ impl CliError {
             CliError::Refused { error_type, .. } if error_type == "not_found" => 4,
             CliError::Refused { .. } | CliError::Output(_) => 1,
             CliError::Usage(_) => 2,
-            CliError::Unreachable { .. } => 3,
+            CliError::Unreachable { .. } | CliError::NoAnswer(_) => 3,
             CliError::NotFound(_) => 4,
             CliError::NotCompleted(_) => 5,
         })
@@ -71,6 +74,7 @@ impl CliError {
             }
             CliError::Refused { error_type, .. } => hint_for(error_type),
             CliError::NotFound(_) => Some("`twinswap offer list`, `order list` and `swap list` show what there is"),
+            CliError::NoAnswer(_) => Some("check the addresses, and run it again when they are back; what was made stays"),
             CliError::NotCompleted(_) => Some("`twinswap swap explain <ID>` says what happened"),
             CliError::Usage(_) | CliError::Output(_) => None,
         }
@@ -85,6 +89,7 @@ impl CliError {
             CliError::Usage(_) => self.local("usage"),
             CliError::Unreachable { .. } => self.local("unreachable"),
             CliError::NotFound(_) => self.local("not_found"),
+            CliError::NoAnswer(_) => self.local("no_answer"),
             CliError::NotCompleted(_) => self.local("not_completed"),
             CliError::Output(_) => self.local("output"),
         };

@@ -1,4 +1,4 @@
-//! The command line `twinswap`: a JSON-RPC client and nothing else, but for `init`, which makes the data folder.
+//! The command line `twinswap`: a JSON-RPC client and nothing else, but for `init` and `restore`, which make the data folder.
 
 pub mod amount;
 pub mod args;
@@ -11,6 +11,7 @@ mod show;
 mod watch;
 
 pub use error::{CliError, EXIT_CODES};
+pub(crate) use show::{restored, unexplained};
 
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
@@ -41,6 +42,7 @@ pub fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<(), CliError> {
     match &cli.command {
         Command::Init(args) => crate::init::init(&cli.connection.data_dir()?, args, cli.json),
+        Command::Restore(args) => crate::restore::restore(&cli.connection.data_dir()?, args, cli.json),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "twinswap", &mut script);

@@ -24,6 +24,9 @@ pub enum PassphraseError {
     /// Nobody can be asked.
     #[error("no terminal to ask for the passphrase: give --passphrase-file or {VARIABLE}")]
     NoTerminal,
+    /// Nobody can be asked for the words.
+    #[error("no terminal to ask for the mnemonic: give --mnemonic-file")]
+    NoTerminalForWords,
     /// The terminal failed.
     #[error("the passphrase cannot be read from the terminal: {0}")]
     Terminal(std::io::Error),
@@ -56,17 +59,26 @@ pub fn new(file: Option<&Path>) -> Result<Zeroizing<String>, PassphraseError> {
     Ok(first)
 }
 
+/// The words of a mnemonic, asked for at a terminal.
+pub fn words() -> Result<Zeroizing<String>, PassphraseError> {
+    if !std::io::stdin().is_terminal() {
+        return Err(PassphraseError::NoTerminalForWords);
+    }
+    rpassword::prompt_password("The mnemonic's words: ").map(Zeroizing::new).map_err(PassphraseError::Terminal)
+}
+
 /// The first line of a small file that holds a secret.
 pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, PassphraseError> {
     let text = read_whole(path)?;
     Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
 }
 
-/// All of a small file that holds a secret, such as the words of a mnemonic.
+/// All of a small file that holds a secret, such as the words of a mnemonic; `-` is standard input.
 pub fn read_whole(path: &Path) -> Result<Zeroizing<String>, PassphraseError> {
     let failed = |source| PassphraseError::File { path: path.into(), source };
     let mut text = Zeroizing::new(String::with_capacity(MAX_BYTES as usize));
-    File::open(path).map_err(failed)?.take(MAX_BYTES).read_to_string(&mut text).map_err(failed)?;
+    let file: Box<dyn Read> = if path == Path::new("-") { Box::new(std::io::stdin()) } else { Box::new(File::open(path).map_err(failed)?) };
+    file.take(MAX_BYTES).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
 }
 

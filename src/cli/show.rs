@@ -1,9 +1,11 @@
 //! Tables for people.
 
 mod market;
+mod restore;
 mod swap;
 
 pub use market::{offer, offers, order, orders, preview};
+pub use restore::{restored, unexplained};
 pub use swap::{explanation, history, line, receipt, swap, swaps};
 
 use super::amount::{btc, moment, tft};

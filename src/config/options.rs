@@ -28,6 +28,8 @@ pub struct Config {
     pub rpc: RpcConfig,
     /// The counterparties' listener.
     pub bus: BusConfig,
+    /// Who keeps copies of contracts.
+    pub copies: CopiesConfig,
     /// What is logged.
     pub log: LogConfig,
 }
@@ -86,6 +88,16 @@ pub struct BusConfig {
     pub listen: SocketAddr,
     /// What offers say.
     pub public_url: Option<String>,
+}
+
+/// Who keeps sealed copies of contracts, from which swaps come back when the data folder is lost.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CopiesConfig {
+    /// Engines that keep this engine's copies, besides its counterparties.
+    pub keepers: Vec<String>,
+    /// Accounts whose copies this engine keeps, besides its counterparties'.
+    pub keep_for: Vec<Account>,
 }
 
 /// What is logged.
@@ -164,6 +176,7 @@ impl Default for Config {
             tfchain: TfchainConfig::default(),
             rpc: RpcConfig::default(),
             bus: BusConfig::default(),
+            copies: CopiesConfig::default(),
             log: LogConfig::default(),
         }
     }

@@ -17,7 +17,7 @@ enum Kind {
 }
 
 /// Every option. A test keeps it equal to the fields of [`Config`].
-const OPTIONS: [(&str, Kind); 21] = [
+const OPTIONS: [(&str, Kind); 23] = [
     ("data_dir", Kind::Text),
     ("policy", Kind::Text),
     ("owners", Kind::List),
@@ -37,6 +37,8 @@ const OPTIONS: [(&str, Kind); 21] = [
     ("rpc.allowed_origins", Kind::List),
     ("bus.listen", Kind::Text),
     ("bus.public_url", Kind::Text),
+    ("copies.keepers", Kind::List),
+    ("copies.keep_for", Kind::List),
     ("log.filter", Kind::Text),
     ("log.json", Kind::Flag),
 ];

@@ -105,6 +105,7 @@ fn a_config_that_cannot_work_is_refused() {
         ("[bitcoin]\ncookie_file = \"c\"\n[rpc]\nallowed_origins = [\"example.org\"]\n", "rpc.allowed_origins"),
         ("[bitcoin]\ncookie_file = \"c\"\n[bus]\nlisten = \"0.0.0.0:1\"\n", "bus.public_url"),
         ("[bitcoin]\ncookie_file = \"c\"\n[bus]\nlisten = \"127.0.0.1:9555\"\n", "bus.listen"),
+        ("[bitcoin]\ncookie_file = \"c\"\n[copies]\nkeepers = [\"ftp://x\"]\n", "copies.keepers"),
         ("[bitcoin]\ncookie_file = \"c\"\n[log]\nfilter = \"a=b=c\"\n", "log.filter"),
         ("[bitcoin]\ncookie_file = \"c\"\n[tfchain]\nws_url = \"http://x\"\n", "tfchain.ws_url"),
     ] {

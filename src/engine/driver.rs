@@ -5,6 +5,7 @@ mod commands;
 mod record;
 mod steps;
 
+use super::doubt::Doubt;
 use super::effects::Effects;
 use super::host::Host;
 use super::{Chains, keys::Keys};
@@ -75,6 +76,8 @@ pub(super) struct Outside {
     pub(super) tips: watch::Sender<Tips>,
     pub(super) changed: broadcast::Sender<SwapView>,
     pub(super) tries: Tries,
+    /// Swaps that are not begun yet: see `doubt`.
+    pub(super) doubt: Doubt,
 }
 
 pub(super) struct Driver {
@@ -172,6 +175,9 @@ impl Driver {
                     Side::Alpha => tips.0 = Some(tip),
                     Side::Beta => tips.1 = Some(tip),
                 });
+                if side == Side::Beta {
+                    self.outside.doubt.see_beta(&tip);
+                }
                 if side == Side::Alpha && before.height != tip.height {
                     self.hurry(side);
                 }
@@ -200,7 +206,8 @@ impl Driver {
     /// Lets time pass for every swap: cheap for those to which nothing happens.
     async fn sweep(&mut self) {
         let clocks = self.clocks();
-        let due: Vec<SwapId> = self.live.iter().filter(|(_, live)| live.swap.has_ended(&clocks)).map(|(id, _)| *id).collect();
+        let ended = |id: &SwapId, live: &Live| live.swap.has_ended(&clocks) && !self.outside.doubt.holds(id);
+        let due: Vec<SwapId> = self.live.iter().filter(|(id, live)| ended(id, live)).map(|(id, _)| *id).collect();
         for id in due {
             self.record(&id, Fact::Clock, None).await;
         }

@@ -68,7 +68,7 @@ impl Deed {
         match fact {
             Fact::Seen(side, sighting) => Deed::StoreSeen(*side, word(sighting)),
             Fact::Attempted(action) => Deed::StoreStep(action.step),
-            Fact::Clock | Fact::Cancelled => Deed::StoreEnd,
+            Fact::Clock | Fact::Cancelled | Fact::Restored => Deed::StoreEnd,
         }
     }
 }

@@ -183,7 +183,7 @@ impl Keys {
     }
 
     /// HKDF-SHA-256 (RFC 5869) of the seed for a purpose.
-    fn derive(&self, purpose: &str, salt: &Salt) -> Zeroizing<[u8; 32]> {
+    pub(super) fn derive(&self, purpose: &str, salt: &Salt) -> Zeroizing<[u8; 32]> {
         let mut out = Zeroizing::new([0u8; 32]);
         Hkdf::<Sha256>::new(Some(&salt.0), &self.seed[..])
             .expand(purpose.as_bytes(), &mut out[..])

@@ -160,7 +160,9 @@ impl Engine {
         self.ask(|reply| Command::Begin(Box::new(new), reply)).await?.map_err(|error| match error {
             crate::store::StoreError::Exists { what } if what.contains("hashlock") => ApiError::DuplicateHashlock,
             other => ApiError::Store(other),
-        })
+        })?;
+        self.0.begun.notify_one();
+        Ok(())
     }
 
     /// The maker's part, until the engine stops: decides on orders whose waiting period is over, and lets go of what is too late.

@@ -1,5 +1,7 @@
 //! The engine: one per user. It holds the keys, remembers every swap, and is the same for a maker and a taker.
 
+mod copies;
+mod doubt;
 mod driver;
 mod effect;
 mod effects;
@@ -7,10 +9,13 @@ pub mod host;
 pub mod keys;
 mod market;
 mod offers;
+pub mod restore;
+mod seal;
 mod start;
 mod turns;
 mod views;
 
+pub use copies::CopySettings;
 pub use start::{Parts, StartError, lock_folder};
 pub use turns::Turns;
 
@@ -77,6 +82,9 @@ struct Inner {
     tries: Tries,
     /// One decision about money that is promised at a time.
     market: Mutex<()>,
+    copies: CopySettings,
+    /// Wakes who hands copies over.
+    begun: tokio::sync::Notify,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
     /// Why the driver stopped, if it did by itself.
     failed: watch::Receiver<Option<String>>,
@@ -326,6 +334,10 @@ impl Engine {
 
     fn owners(&self) -> &[Account] {
         &self.0.owners
+    }
+
+    fn copies(&self) -> &CopySettings {
+        &self.0.copies
     }
 
     fn reach(&self) -> &str {

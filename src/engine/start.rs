@@ -81,6 +81,8 @@ pub struct Parts {
     pub owners: Vec<Account>,
     /// Where counterparties reach it.
     pub reach: String,
+    /// Who keeps copies of its contracts, and whose it keeps.
+    pub copies: super::CopySettings,
     /// Watch-only descriptors of its Bitcoin wallet.
     pub descriptors: Vec<String>,
     /// The data folder's lock.
@@ -103,7 +105,9 @@ impl Engine {
         });
         let maker = tokio::spawn(engine.clone().run_maker());
         let taker = tokio::spawn(engine.clone().run_taker());
-        engine.0.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend([maker, taker, driver]);
+        let hand_over = tokio::spawn(engine.clone().run_hand_over());
+        let alive = tokio::spawn(engine.clone().run_alive());
+        engine.0.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend([maker, taker, hand_over, alive, driver]);
         Ok(engine)
     }
 
@@ -118,10 +122,11 @@ impl Engine {
     }
 
     async fn assemble(parts: Parts) -> Result<(Engine, Outside, mpsc::Receiver<Command>, watch::Sender<Option<String>>), StartError> {
-        let Parts { store, keys, host, chains, bus, network, policy, owners, reach, descriptors, lock } = parts;
+        let Parts { store, keys, host, chains, bus, network, policy, owners, reach, copies, descriptors, lock } = parts;
         pin(&store, "account", &keys.account().to_string()).await?;
         pin(&store, "bitcoin", &network.bitcoin.to_string()).await?;
         pin(&store, "tfchain", &network.tfchain.to_string()).await?;
+        let doubt = super::doubt::Doubt::at_start(&store, &keys, &*host, &*bus, &copies, network).await?;
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let (tips_in, tips) = watch::channel((None, None));
         let (changed, _) = broadcast::channel(SUBSCRIBER_BACKLOG);
@@ -134,6 +139,7 @@ impl Engine {
             tips: tips_in,
             changed: changed.clone(),
             tries: tries.clone(),
+            doubt,
         };
         let (fail, failed) = watch::channel(None);
         let engine = Engine(Arc::new(Inner {
@@ -147,6 +153,8 @@ impl Engine {
             owners,
             reach,
             descriptors,
+            copies,
+            begun: tokio::sync::Notify::new(),
             commands: std::sync::Mutex::new(Some(commands)),
             tips,
             changed,

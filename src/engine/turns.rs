@@ -32,6 +32,11 @@ impl Engine {
         self.decide().await
     }
 
+    /// Notes that the engine runs, at most as often as an engine does that runs by itself. For engines started by hand.
+    pub async fn alive_turn(&self) -> Result<(), ApiError> {
+        Ok(self.note_alive().await?)
+    }
+
     /// The taker's turn: asks the makers of placed orders, one after the other. For engines started by hand.
     pub async fn taker_turn(&self) {
         self.pursue_all(1).await;

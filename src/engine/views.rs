@@ -133,6 +133,13 @@ pub(super) fn order_view(row: &OrderRow) -> OrderView {
 
 /// The money a swap still needs of its own: (satoshis, TFT units).
 pub(super) fn still_to_fund(swap: &Swap) -> (u64, u64) {
+    let step = match swap.role() {
+        Role::Initiator => Step::FundAlpha,
+        Role::Participant => Step::FundBeta,
+    };
+    if swap.is_restored() && !swap.has_attempted(step) {
+        return (0, 0);
+    }
     match (swap.role(), swap.leg(Side::Alpha), swap.leg(Side::Beta)) {
         (Role::Initiator, LegStatus::Unfunded, _) => (swap.contract().alpha_amount().0, 0),
         (Role::Participant, _, LegStatus::Unfunded) => (0, swap.contract().beta.amount.0),

@@ -138,6 +138,8 @@ mod tests {
             "order.place",
             "order.answer",
             "contract.countersign",
+            "copy.keep",
+            "copy.list",
             "rpc.discover",
         ];
         assert_eq!(names(Listener::Bus), expected);

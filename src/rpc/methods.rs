@@ -3,7 +3,7 @@
 use super::Access::{Anybody, Counterparty, Owner};
 use super::method::{Method, NoParams};
 use super::{Listener, discover, subscription};
-use crate::api::{ById, Countersign, ListQuery, OfferSubmit, OfferTerms, OrderSubmit, PlaceOrder};
+use crate::api::{ById, Countersign, KeepCopy, ListCopies, ListQuery, OfferSubmit, OfferTerms, OrderSubmit, PlaceOrder};
 use crate::engine::Engine;
 use jsonrpsee::core::RegisterMethodError;
 use jsonrpsee::server::RpcModule;
@@ -87,6 +87,10 @@ pub fn table() -> Vec<Method> {
             |engine: Engine, order: ById<OrderId>| async move { engine.order_answer(order.id).await }),
         Method::call("contract.countersign", Counterparty, "Hands in the taker's signature: the swap begins. May be repeated.",
             |engine: Engine, signature: Countersign| async move { engine.contract_countersign(signature).await }),
+        Method::call("copy.keep", Counterparty, "Keeps a sealed copy of a contract for its other party, and gives one in return. May be repeated.",
+            |engine: Engine, copy: KeepCopy| async move { engine.copy_keep(copy).await }),
+        Method::call("copy.list", Counterparty, "Sealed copies kept for an account, to who signs for it.",
+            |engine: Engine, list: ListCopies| async move { engine.copy_list(list).await }),
         discover::method(),
     ]
 }

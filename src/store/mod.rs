@@ -1,5 +1,6 @@
 //! The engine's memory: the only SQL. Every write is one transaction that is on the disk when it returns.
 
+mod copies;
 mod market;
 mod swaps;
 mod wallet;

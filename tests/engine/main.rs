@@ -1,5 +1,6 @@
 //! Whole engines on chains in memory: swaps complete, stuck ones are refunded, and a crash at any moment changes nothing.
 
+mod restore;
 mod world;
 
 use chain_sim::Displaced;
@@ -22,7 +23,7 @@ fn units() -> i64 {
 }
 
 /// Each got what the contract says; nothing is gone but fees.
-fn assert_swapped(world: &World) {
+pub fn assert_swapped(world: &World) {
     let [(alice_sats, alice_units), (bob_sats, bob_units)] = world.ledger();
     assert!((-cost() - FEES..=-cost()).contains(&alice_sats), "alice pays {alice_sats}");
     assert_eq!(alice_units, units(), "redeeming beta costs nothing");
@@ -31,7 +32,7 @@ fn assert_swapped(world: &World) {
 }
 
 /// Nobody has anything of the other's; nothing is gone but fees.
-fn assert_returned(world: &World) {
+pub fn assert_returned(world: &World) {
     let [(alice_sats, alice_units), (bob_sats, bob_units)] = world.ledger();
     assert!((-FEES..=0).contains(&alice_sats), "alice has {alice_sats}");
     assert!((-FEES..=0).contains(&bob_units), "bob has {bob_units}");
@@ -47,7 +48,7 @@ fn assert_each_step_once(party: &Party) {
     assert_eq!(attempts.len(), all, "{history:?}");
 }
 
-fn leg(party: &Party, side: Side) -> LegWord {
+pub fn leg(party: &Party, side: Side) -> LegWord {
     let swap = party.swap().unwrap();
     match side {
         Side::Alpha => swap.alpha.status,

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use chain_sim::{Config, Owner, SimChain};
 use serde_json::Value;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use swap_contract::amount::{Price, Sats, Units};
@@ -11,19 +12,22 @@ use swap_contract::bytes::{GenesisHash, OfferId, OrderId, SwapId};
 use swap_contract::document::{Asset, Network, Tags};
 use swap_contract::outcome::Outcome;
 use swap_contract::policy::REGTEST;
-use swap_contract::time::{ChainTime, Span};
+use swap_contract::time::{ChainTime, Span, UnixTime};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use twinswap::api::{ById, ListQuery, OfferSubmit, OfferTerms, OfferView, OrderState, OrderSubmit, OrderView, SwapView};
 use twinswap::bus::{Bus, BusError};
 use twinswap::engine::host::System;
 use twinswap::engine::keys::Keys;
-use twinswap::engine::{Chains, Engine, Parts};
+use twinswap::engine::restore::{Found, Networks, restore};
+use twinswap::engine::{Chains, CopySettings, Engine, Parts};
 use twinswap::error::ApiError;
 use twinswap::store::Store;
 
 pub const ALICE: &str = "legal winner thank year wave sausage worth useful legal winner thank yellow";
 pub const BOB: &str = "letter advice cage absurd amount doctor acoustic avoid letter advice cage above";
+pub const CAROL: &str = "bottom drive obey lake curtain smoke basket hold race lonely fit walk";
+pub const NETWORK: Network = Network { bitcoin: GenesisHash([1; 32]), tfchain: GenesisHash([2; 32]) };
 /// What each party begins with on its own chain, in base units.
 pub const SATS: u64 = 10_000_000;
 pub const UNITS: u64 = 1_000_000_000_000;
@@ -48,6 +52,8 @@ impl Bus for Wire {
             "order.place" => json(engine.order_place(read(params)).await),
             "order.answer" => json(engine.order_answer(read::<ById<OrderId>>(params).id).await),
             "contract.countersign" => json(engine.contract_countersign(read(params)).await),
+            "copy.keep" => json(engine.copy_keep(read(params)).await),
+            "copy.list" => json(engine.copy_list(read(params)).await),
             other => panic!("no engine calls {other}"),
         };
         answer.map_err(|error| BusError::Refused { error_type: error.error_type().into(), message: error.to_string() })
@@ -63,7 +69,7 @@ fn json<T: serde::Serialize>(answer: Result<T, ApiError>) -> Result<Value, ApiEr
 }
 
 /// Where an engine is reached.
-fn address(name: &str) -> String {
+pub fn address(name: &str) -> String {
     format!("http://{name}.test")
 }
 
@@ -73,6 +79,8 @@ pub struct Party {
     words: &'static str,
     pub folder: TempDir,
     owner: Owner,
+    /// With whom it exchanges copies of contracts, besides its counterparties.
+    pub copies: CopySettings,
     running: Option<(Runtime, Engine)>,
 }
 
@@ -80,7 +88,7 @@ impl Party {
     fn new(name: &'static str, words: &'static str) -> Self {
         let keys = Arc::new(Keys::from_words(words).unwrap());
         let owner = Owner { name: name.into(), account: keys.account(), keys };
-        Self { name, words, folder: tempfile::tempdir().unwrap(), owner, running: None }
+        Self { name, words, folder: tempfile::tempdir().unwrap(), owner, copies: CopySettings::default(), running: None }
     }
 
     /// The engine, which must be running.
@@ -97,6 +105,48 @@ impl Party {
     /// The party as the chains know it.
     pub fn owner(&self) -> &Owner {
         &self.owner
+    }
+
+    /// Runs something on the database, beside the engine or without it.
+    pub fn with_store<T>(&self, question: impl AsyncFnOnce(&Store) -> T) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store = Store::open(&self.database()).await.unwrap();
+            let answer = question(&store).await;
+            store.close().await;
+            answer
+        })
+    }
+
+    fn database(&self) -> PathBuf {
+        self.folder.path().join("twinswap.db")
+    }
+
+    /// A copy of the database as it is now.
+    pub fn backup(&self) -> Vec<u8> {
+        let (from, to) = (self.database(), self.folder.path().join("backup.db"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(from);
+            let pool = sqlx::sqlite::SqlitePool::connect_with(options).await.unwrap();
+            sqlx::query("VACUUM INTO $1").bind(to.to_str().unwrap()).execute(&pool).await.unwrap();
+            pool.close().await;
+        });
+        std::fs::read(to).unwrap()
+    }
+
+    /// The folder holds an old database, which the engine last used so many seconds ago.
+    pub fn put_back(&mut self, backup: &[u8], age: u64) {
+        assert!(self.running.is_none());
+        self.folder = tempfile::tempdir().unwrap();
+        std::fs::write(self.database(), backup).unwrap();
+        self.was_off_for(age);
+    }
+
+    /// The database says that the engine last ran so many seconds ago.
+    pub fn was_off_for(&self, age: u64) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        self.with_store(async |store| store.note_alive(UnixTime(now - age)).await.unwrap());
     }
 
     /// The newest swap.
@@ -125,6 +175,8 @@ pub struct World {
     pub alice: Party,
     /// Has TFT.
     pub bob: Party,
+    /// Trades with nobody. Runs when a test starts it.
+    pub carol: Party,
     wire: Wire,
 }
 
@@ -138,14 +190,34 @@ impl World {
         let (alice, bob) = (Party::new("alice", ALICE), Party::new("bob", BOB));
         alpha.mint(&alice.owner, &[SATS]);
         beta.mint(&bob.owner, &[UNITS]);
-        let mut world = Self { alpha, beta, alice, bob, wire: Wire::default() };
+        let mut world = Self { alpha, beta, alice, bob, carol: Party::new("carol", CAROL), wire: Wire::default() };
         world.start("alice");
         world.start("bob");
         world
     }
 
-    fn party(&mut self, name: &str) -> &mut Party {
-        if name == "alice" { &mut self.alice } else { &mut self.bob }
+    pub fn party(&mut self, name: &str) -> &mut Party {
+        match name {
+            "alice" => &mut self.alice,
+            "bob" => &mut self.bob,
+            _ => &mut self.carol,
+        }
+    }
+
+    /// The data folder of an engine is gone, and the engine with it.
+    pub fn lose(&mut self, name: &'static str) {
+        self.kill(name);
+        self.party(name).folder = tempfile::tempdir().unwrap();
+    }
+
+    /// What `twinswap restore` does: asks these engines for copies of the party's contracts.
+    pub fn restore(&mut self, name: &'static str, from: &[&str]) -> Found {
+        let wire = self.wire.clone();
+        let from: Vec<String> = from.iter().map(|name| address(name)).collect();
+        let party = self.party(name);
+        let keys = Keys::from_words(party.words).unwrap();
+        let networks = Networks { bitcoin: NETWORK.bitcoin, tfchain: None };
+        party.with_store(async |store| restore(store, &keys, &System::default(), &wire, &from, networks).await.unwrap())
     }
 
     /// Starts an engine on its folder, as after a crash or for the first time.
@@ -161,10 +233,11 @@ impl World {
                 host: Arc::new(System::default()),
                 chains,
                 bus: Arc::new(wire.clone()),
-                network: Network { bitcoin: GenesisHash([1; 32]), tfchain: GenesisHash([2; 32]) },
+                network: NETWORK,
                 policy: &REGTEST,
                 owners: Vec::new(),
                 reach: address(party.name),
+                copies: party.copies.clone(),
                 descriptors: Vec::new(),
                 lock: None,
             })
@@ -255,7 +328,13 @@ impl World {
     /// Offer, order and contract, up to the moment when both engines have the swap.
     pub fn agree(&self, gives: Asset) -> SwapId {
         let offer = self.offer(gives, 1);
-        let order = self.take(&offer).unwrap();
+        self.agree_on(&offer)
+    }
+
+    /// The same for an offer that is made already.
+    pub fn agree_on(&self, offer: &OfferView) -> SwapId {
+        let gives = offer.signed.document.gives;
+        let order = self.take(offer).unwrap();
         self.soon("both have the swap", |world| world.alice.swap().is_some() && world.bob.swap().is_some());
         let taker = match gives {
             Asset::Btc => &self.bob,

@@ -9,7 +9,7 @@ const WORDS: &str = "bottom drive obey lake curtain smoke basket hold race lonel
 const ACCOUNT: &str = "5DfhGyQdFobKM8NsWvEeAKk5EQQgYe9AydgJ7rMB6E1EqRzV";
 
 /// A program in a clean environment and with nobody at the keyboard.
-fn program(path: &str, args: &[&str]) -> Command {
+pub fn program(path: &str, args: &[&str]) -> Command {
     let mut command = Command::new(path);
     let inherited = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TWINSWAP_"));
     inherited.for_each(|(name, _)| {
@@ -35,7 +35,7 @@ async fn against(house: &House, args: &[&str]) -> (i32, String, String) {
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 

@@ -21,11 +21,14 @@ use twinswap::bus::http::HttpBus;
 use twinswap::config::Config;
 use twinswap::engine::host::System;
 use twinswap::engine::keys::Keys;
-use twinswap::engine::{Chains, Engine, Parts};
+use twinswap::engine::{Chains, CopySettings, Engine, Parts};
 use twinswap::rpc::{Guard, Server, TOKEN_FILE, Token, serve};
 use twinswap::store::Store;
 
 const WORDS: &str = "bottom drive obey lake curtain smoke basket hold race lonely fit walk";
+
+/// The first block of Bitcoin's regtest network.
+const REGTEST_GENESIS: &str = "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206";
 
 /// A chain on which nothing happens, and a wallet with money on it.
 struct Still(Side);
@@ -104,20 +107,26 @@ impl Answer {
 impl House {
     /// Starts everything on free ports.
     pub async fn open(change: impl FnOnce(&mut Config)) -> Self {
+        Self::open_as(WORDS, change).await
+    }
+
+    /// The same with the keys of other words.
+    pub async fn open_as(words: &str, change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config { policy: &REGTEST, ..Config::default() };
         change(&mut config);
         let bus_socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let engine = Engine::start(Parts {
             store: Store::open(&folder.path().join("db")).await.unwrap(),
-            keys: Arc::new(Keys::from_words(WORDS).unwrap()),
+            keys: Arc::new(Keys::from_words(words).unwrap()),
             host: Arc::new(System::default()),
             chains: Chains { alpha: Arc::new(Still(Side::Alpha)), beta: Arc::new(Still(Side::Beta)) },
             bus: Arc::new(HttpBus::new()),
-            network: Network { bitcoin: GenesisHash([1; 32]), tfchain: GenesisHash([2; 32]) },
+            network: Network { bitcoin: REGTEST_GENESIS.parse().unwrap(), tfchain: GenesisHash([2; 32]) },
             policy: config.policy,
             owners: Vec::new(),
             reach: format!("http://{}", bus_socket.local_addr().unwrap()),
+            copies: CopySettings { keepers: config.copies.keepers.clone(), keep_for: config.copies.keep_for.clone() },
             descriptors: vec!["wpkh(xpub)".into()],
             lock: None,
         })

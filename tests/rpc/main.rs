@@ -5,6 +5,7 @@
 mod cli;
 mod house;
 mod market;
+mod restore;
 mod stream;
 
 use house::{House, exchange, request};

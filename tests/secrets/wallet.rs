@@ -58,7 +58,7 @@ async fn the_bitcoin_wallet_stores_and_logs_no_secret() {
     node.mine(100).await;
     until("the wallet has money", || async { bitcoin.balance(&[]).await.ok().filter(|balance| balance.confirmed > 0) }).await;
     let op = |kind| HtlcOp { terms: LegTerms::Alpha(terms(&keys)), salt: SALT, kind, fee_rate: FeeRate::from_sat_per_vb(2) };
-    let funding = bitcoin.prepare(&op(OpKind::Fund { refund_after: REFUND_AFTER }), &[]).await.unwrap();
+    let funding = bitcoin.prepare(&op(OpKind::Fund { refund_after: REFUND_AFTER, replaces: None }), &[]).await.unwrap();
     let sent = bitcoin.broadcast(&funding).await.unwrap();
     node.mine(1).await;
     let outputs = bitcoin::consensus::deserialize::<bitcoin::Transaction>(&funding.bytes).unwrap().output;

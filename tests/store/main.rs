@@ -1,7 +1,7 @@
 //! The database: what it refuses, and that a refusal leaves nothing behind.
 
 use std::path::Path;
-use swap_contract::document::{Asset, Role};
+use swap_contract::document::{Asset, Role, SealedCopy, Signed};
 use swap_contract::event::{Event, Fact};
 use swap_contract::leg::Side;
 use swap_contract::swap::Swap;
@@ -101,6 +101,47 @@ async fn what_was_committed_later_is_there_after_the_next_start() {
     assert_eq!(store.cursor(Side::Alpha).await.unwrap(), Some(Height(9)));
     let stored = store.open_swaps().await.unwrap().pop().unwrap();
     assert_eq!((stored.seq, stored.swap), (1, new.swap));
+}
+
+#[tokio::test]
+async fn a_restored_swap_is_stored_once_with_the_event_that_says_so() {
+    let (_folder, store) = open().await;
+    let deal = Deal::new(Asset::Tft);
+    let event = Event { clocks: clocks(&deal), fact: Fact::Restored };
+    let contract = deal.contract();
+    let swap = Swap::replay(contract.document.clone(), Role::Initiator, [event.clone()]).unwrap();
+    assert!(store.restore_swap(&contract, &swap, &event).await.unwrap());
+    assert!(!store.restore_swap(&contract, &swap, &event).await.unwrap());
+    let stored = store.open_swaps().await.unwrap().pop().unwrap();
+    assert_eq!((stored.seq, &stored.swap), (1, &swap));
+    let events = store.events(&swap.id(), 0, 10).await.unwrap();
+    assert_eq!(events.into_iter().map(|(_, _, event)| event).collect::<Vec<_>>(), [event.clone()]);
+    // What is known is left as it is, and a hashlock is used once.
+    assert!(matches!(store.begin_swap(&begin(&deal), &[]).await, Err(StoreError::Exists { .. })));
+    assert!(store.mark_restored(&swap, 0, &event).await.is_err());
+    let (signed, reach) = store.signed_contract(&swap.id()).await.unwrap().unwrap();
+    assert_eq!((signed, reach), (contract, String::new()));
+}
+
+#[tokio::test]
+async fn a_copy_is_handed_over_until_it_is_and_kept_until_its_time_is_over() {
+    let (_folder, store) = open().await;
+    let deal = Deal::new(Asset::Tft);
+    let new = begin(&deal);
+    store.begin_swap(&new, &[]).await.unwrap();
+    let keepers = ["http://a".to_owned(), "http://b".to_owned()];
+    let id = new.swap.id();
+    assert_eq!(store.copies_to_hand_over(&keepers).await.unwrap(), [(id, keepers[0].clone()), (id, keepers[1].clone())]);
+    let document = SealedCopy { account: deal.maker.account(), swap: id, keep_until: START, sealed: "ab".into() };
+    let copy = Signed { signature: deal.maker.sign(&document), document };
+    store.handed_over(&id, &keepers[0], Some(&copy), START).await.unwrap();
+    store.handed_over(&id, &keepers[0], Some(&copy), START).await.unwrap();
+    assert_eq!(store.copies_to_hand_over(&keepers).await.unwrap(), [(id, keepers[1].clone())]);
+    assert_eq!(store.copies_of(&deal.maker.account(), "", 9).await.unwrap(), [copy]);
+    store.prune_copies(START).await.unwrap();
+    assert_eq!(store.count_copies(&deal.maker.account()).await.unwrap(), 1);
+    store.prune_copies(START.plus(swap_contract::time::Span::secs(1))).await.unwrap();
+    assert_eq!(store.count_copies(&deal.maker.account()).await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 mod common;
 
 use bitcoin::Transaction;
-use common::{Bitcoind, Party};
+use common::{Bitcoind, Eyes, Party};
 use swap_contract::amount::Sats;
 use swap_contract::port::{Chain, ChainError, FeeRate, HtlcOp, LegTerms, OpKind, SignedTx, Wallet};
 use swap_contract::testing::fixture::{Person, alpha_terms};
@@ -31,7 +31,7 @@ fn tx(signed: &SignedTx) -> Transaction {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_funding_is_replaced_by_one_with_the_same_output_and_coins_that_pays_more() {
     let bitcoind = Bitcoind::start().await;
-    let (port, mut eyes) = Party::named("alice").open_with_money(&bitcoind, 2).await;
+    let (port, mut eyes): (_, Eyes) = Party::named("alice").open_with_money(&bitcoind, 2).await;
     let old = port.prepare(&fund(1, 2, None), &[]).await.unwrap();
     port.broadcast(&old).await.unwrap();
     let new = port.prepare(&fund(1, 20, Some(&old)), &old.inputs).await.unwrap();

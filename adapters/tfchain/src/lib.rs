@@ -19,6 +19,7 @@ mod heads;
 mod health;
 mod index;
 mod observe;
+mod open;
 mod pallet;
 mod prepare;
 mod shapes;
@@ -26,6 +27,8 @@ mod storage;
 mod submit;
 mod wallet;
 mod watch;
+
+pub use open::OpenHtlc;
 
 use async_trait::async_trait;
 use connect::{Link, Session};

@@ -126,13 +126,12 @@ impl TfChain {
 
     /// Makes a refund. Not possible before the best block's time has reached the timelock.
     pub(crate) async fn prepare_refund(&self, terms: &BetaTerms, htlc: &HtlcRef) -> Result<SignedTx, ChainError> {
-        let exit = Exit::find(self, terms, htlc).await?;
-        match exit.htlc.status {
-            Status::Refunded { at } => Ok(nothing_to_send(tx_ref(at, None))),
-            Status::Redeemed { at, .. } => Err(refused(format!("it was redeemed in block {at}"))),
-            Status::Funded if exit.time.0 < exit.htlc.refund_after => Err(not_now("its timelock has not passed")),
-            Status::Funded => exit.unsigned(&pallet::refund(exit.id)),
-        }
+        Exit::find(self, terms, htlc).await?.refund()
+    }
+
+    /// The same for an HTLC whose terms are not known: the money goes to whoever funded it.
+    pub(crate) async fn prepare_refund_of(&self, htlc: &HtlcRef) -> Result<SignedTx, ChainError> {
+        Exit::find_any(self, htlc).await?.refund()
     }
 }
 
@@ -146,11 +145,24 @@ struct Exit {
 
 impl Exit {
     async fn find(chain: &TfChain, terms: &BetaTerms, htlc: &HtlcRef) -> Result<Exit, ChainError> {
+        let exit = Self::find_any(chain, htlc).await?;
+        if exit.htlc.fulfils(terms) { Ok(exit) } else { Err(refused("this HTLC is not of the contract's terms")) }
+    }
+
+    async fn find_any(chain: &TfChain, htlc: &HtlcRef) -> Result<Exit, ChainError> {
         let id = pallet::id_of(htlc).ok_or_else(|| refused(format!("{} is not an HTLC of this chain", htlc.0)))?;
         let session = chain.link.session().await?;
         let exit = Self::read(&session, id).await.map_err(AskError::for_exit)?;
-        let exit = exit.ok_or_else(|| not_now("the best block does not have this HTLC"))?;
-        if exit.htlc.fulfils(terms) { Ok(exit) } else { Err(refused("this HTLC is not of the contract's terms")) }
+        exit.ok_or_else(|| not_now("the best block does not have this HTLC"))
+    }
+
+    fn refund(&self) -> Result<SignedTx, ChainError> {
+        match self.htlc.status {
+            Status::Refunded { at } => Ok(nothing_to_send(tx_ref(at, None))),
+            Status::Redeemed { at, .. } => Err(refused(format!("it was redeemed in block {at}"))),
+            Status::Funded if self.time.0 < self.htlc.refund_after => Err(not_now("its timelock has not passed")),
+            Status::Funded => self.unsigned(&pallet::refund(self.id)),
+        }
     }
 
     async fn read(session: &Session, id: H256) -> Result<Option<Exit>, AskError> {

@@ -111,12 +111,14 @@ impl Swap {
         }
     }
 
-    /// A funding that has left is sent again as long as the swap can still go on; one that has not is only sent in time. Whoever
-    /// has taken beta owes alpha: should a reorg take it out, it is sent again for as long as the participant can redeem it.
+    /// A funding that has left is sent again as long as the swap can still go on; one that has not is only sent in time, and
+    /// one of which that is not known not at all. Whoever has taken beta owes alpha: should a reorg take it out, it is sent again
+    /// for as long as the participant can redeem it.
     fn wants_alpha_funded(&self, clocks: &Clocks) -> Option<Action> {
         let refund_after = self.contract.alpha_refund_after();
         let useful = clocks.alpha.time <= self.last_alpha_funding();
-        let wanted = useful && (self.has_attempted(Step::FundAlpha) || self.may_commit(clocks) && !self.alpha_is_overdue(clocks));
+        let first = !self.restored && self.may_commit(clocks) && !self.alpha_is_overdue(clocks);
+        let wanted = useful && (self.has_attempted(Step::FundAlpha) || first);
         wanted.then_some(Action { step: Step::FundAlpha, refund_after: Some(refund_after) })
     }
 
@@ -131,7 +133,11 @@ impl Swap {
     }
 
     /// Beta is funded, and funded again after a transaction was dropped, always as the same HTLC: its timelock is part of its id.
+    /// A timelock that may have been chosen and is not remembered is not chosen again: that would be a second HTLC.
     fn wants_beta_funded(&self, alpha: &Funding, clocks: &Clocks) -> Option<Action> {
+        if self.restored && self.beta_timelock().is_none() {
+            return None;
+        }
         let refund_after = self.beta_timelock().unwrap_or(clocks.beta.time.plus(self.policy().beta_window));
         self.may_fund_beta(alpha, refund_after, clocks).then_some(Action { step: Step::FundBeta, refund_after: Some(refund_after) })
     }

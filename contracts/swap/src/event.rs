@@ -25,6 +25,9 @@ pub enum Fact {
     Attempted(Action),
     /// The owner no longer wants the swap. Honoured only as long as nothing of the owner's is committed.
     Cancelled,
+    /// What this party did before is not remembered: the swap comes from a copy of its contract, or from an old backup. Any step
+    /// may have left. This party funds nothing that is not known to have left, and brings to its end what the chains show.
+    Restored,
 }
 
 /// What an engine can do on the chains for a swap. Each is tried until it is no longer wanted.
@@ -101,7 +104,7 @@ pub enum Violation {
     /// The swap can be cancelled no longer: this party's money may be committed already.
     #[error("this party's money may be committed already")]
     TooLateToCancel,
-    /// The swap has ended: nothing is attempted or cancelled any more.
+    /// The swap has ended: nothing is attempted, cancelled or restored any more.
     #[error("the swap has ended")]
     Ended,
 }

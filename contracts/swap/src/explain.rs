@@ -93,6 +93,9 @@ impl Swap {
     /// The swap in plain words.
     pub fn explain(&self, clocks: &Clocks) -> Explanation {
         let phase = self.phase(clocks);
+        if let Some(explanation) = self.explain_restored(phase) {
+            return explanation;
+        }
         let policy = self.policy();
         let t1 = self.contract.alpha_refund_after();
         let t2 = self.beta.funding().map(|beta| beta.refund_after);
@@ -186,6 +189,27 @@ impl Swap {
             ),
         };
         Explanation { phase, who, what, by, otherwise }
+    }
+
+    /// Where an engine that remembers everything would fund next, or know that it has not.
+    fn explain_restored(&self, phase: Phase) -> Option<Explanation> {
+        let unsure = match (phase, self.role) {
+            (Phase::Agreed, _) => true,
+            (Phase::AlphaFunding | Phase::AlphaFunded, Role::Participant) => !self.has_attempted(Step::FundBeta),
+            (Phase::AlphaFunding | Phase::AlphaFunded, Role::Initiator)
+            | (Phase::BetaFunded | Phase::Revealed | Phase::Refunding, _)
+            | (Phase::Completed | Phase::Refunded | Phase::Abandoned | Phase::Lost, _) => false,
+        };
+        let t1 = self.contract.alpha_refund_after();
+        (self.restored && unsure).then(|| Explanation {
+            phase,
+            who: Actor::Chain,
+            what: "This swap was restored, and whether you funded it before is not known. Your engine funds nothing for it, and \
+                   takes or takes back whatever of it the chains show."
+                .into(),
+            by: Some(Deadline { clock: Side::Alpha, at: t1.plus(self.policy().alpha_window) }),
+            otherwise: format!("If nothing of it is seen long after {t1} on Bitcoin's clock, it ends. No money of yours is in it then."),
+        })
     }
 }
 

@@ -53,8 +53,9 @@ impl Swap {
             (LegStatus::Refunded(..), _) => alpha_closed.then_some(Outcome::Refunded),
             (LegStatus::Redeemed(..), _) => (alpha_closed && self.beta_is_gone(clocks)).then_some(Outcome::Lost),
             (LegStatus::Unfunded, _) => {
-                let never_sent = !self.has_attempted(Step::FundAlpha) && (self.cancelled || self.alpha_is_overdue(clocks));
-                // A funding that left and was never seen is watched until long after its timelock.
+                let left = self.restored || self.has_attempted(Step::FundAlpha);
+                let never_sent = !left && (self.cancelled || self.alpha_is_overdue(clocks));
+                // A funding that left, or may have, and was never seen is watched until long after its timelock.
                 (never_sent || self.is_long_after_t1(clocks)).then_some(Outcome::Abandoned)
             }
             (LegStatus::Funded(_), _) => None,
@@ -70,6 +71,8 @@ impl Swap {
             (_, LegStatus::Redeemed(..)) => (beta_closed && self.alpha_is_gone(clocks)).then_some(Outcome::Lost),
             (_, LegStatus::Funded(_)) => None,
             (alpha, LegStatus::Unfunded) => match self.beta_timelock() {
+                // A beta that may have been funded is watched for as long as there may be an alpha for it.
+                None if self.restored => (self.alpha_is_gone(clocks) || self.is_long_after_t1(clocks)).then_some(Outcome::Abandoned),
                 None => {
                     let too_late = match alpha.funding() {
                         None => clocks.now > self.contract.alpha_deep_by(),
@@ -144,7 +147,8 @@ impl Swap {
             (LegStatus::Unfunded, None) if open => (on(Side::Alpha, t1.minus(policy.alpha_left_when_beta_funded)), None),
             (LegStatus::Unfunded, None) | (LegStatus::Redeemed(..) | LegStatus::Refunded(..), _) => (None, None),
         };
-        vec![redeem, first, second, if self.preimage.is_some() { on(Side::Alpha, t1.plus(policy.alpha_window)) } else { None }]
+        let waits = self.preimage.is_some() || self.restored;
+        vec![redeem, first, second, if waits { on(Side::Alpha, t1.plus(policy.alpha_window)) } else { None }]
     }
 }
 

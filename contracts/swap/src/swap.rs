@@ -24,6 +24,8 @@ pub struct Swap {
     /// The preimage, once a chain has shown it.
     pub(crate) preimage: Option<Preimage>,
     pub(crate) cancelled: bool,
+    /// Steps may have left that are not in `attempted`.
+    pub(crate) restored: bool,
     pub(crate) outcome: Option<Outcome>,
 }
 
@@ -37,6 +39,8 @@ pub struct Snapshot {
     attempted: BTreeMap<Step, Option<ChainTime>>,
     preimage: Option<Preimage>,
     cancelled: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    restored: bool,
     outcome: Option<Outcome>,
 }
 
@@ -52,14 +56,15 @@ impl Swap {
             attempted: BTreeMap::new(),
             preimage: None,
             cancelled: false,
+            restored: false,
             outcome: None,
         }
     }
 
     /// The swap as it was stored.
     pub fn restore(contract: Contract, snapshot: Snapshot) -> Self {
-        let Snapshot { role, alpha, beta, attempted, preimage, cancelled, outcome } = snapshot;
-        Self { id: contract.id(), contract, role, alpha, beta, attempted, preimage, cancelled, outcome }
+        let Snapshot { role, alpha, beta, attempted, preimage, cancelled, restored, outcome } = snapshot;
+        Self { id: contract.id(), contract, role, alpha, beta, attempted, preimage, cancelled, restored, outcome }
     }
 
     /// What to store.
@@ -71,6 +76,7 @@ impl Swap {
             attempted: self.attempted.clone(),
             preimage: self.preimage.clone(),
             cancelled: self.cancelled,
+            restored: self.restored,
             outcome: self.outcome,
         }
     }
@@ -87,11 +93,11 @@ impl Swap {
         // known how the swap stands.
         let all_is_told = match &event.fact {
             Fact::Clock | Fact::Cancelled => true,
-            Fact::Seen(..) | Fact::Attempted(_) => false,
+            Fact::Seen(..) | Fact::Attempted(_) | Fact::Restored => false,
         };
         match &event.fact {
             Fact::Clock | Fact::Seen(..) if self.outcome.is_some() => return Ok(false),
-            Fact::Attempted(_) | Fact::Cancelled if self.outcome.is_some() => return Err(Violation::Ended),
+            Fact::Attempted(_) | Fact::Cancelled | Fact::Restored if self.outcome.is_some() => return Err(Violation::Ended),
             Fact::Clock => {}
             Fact::Seen(side, sighting) => next.see(*side, sighting)?,
             Fact::Attempted(action) => {
@@ -101,6 +107,7 @@ impl Swap {
                 next.attempted.entry(action.step).or_insert(action.refund_after);
             }
             Fact::Cancelled => next.cancel()?,
+            Fact::Restored => next.restored = true,
         }
         if all_is_told {
             next.outcome = next.ended(&event.clocks);
@@ -137,7 +144,7 @@ impl Swap {
             Role::Initiator => (Step::FundAlpha, &self.alpha),
             Role::Participant => (Step::FundBeta, &self.beta),
         };
-        if self.has_attempted(funding) || *own != LegStatus::Unfunded {
+        if self.restored || self.has_attempted(funding) || *own != LegStatus::Unfunded {
             return Err(Violation::TooLateToCancel);
         }
         self.cancelled = true;
@@ -205,6 +212,11 @@ impl Swap {
     /// Whether a step may have left this computer.
     pub fn has_attempted(&self, step: Step) -> bool {
         self.attempted.contains_key(&step)
+    }
+
+    /// Whether steps may have left that this party does not remember: see [`Fact::Restored`].
+    pub fn is_restored(&self) -> bool {
+        self.restored
     }
 
     /// T2, once this party has chosen it.

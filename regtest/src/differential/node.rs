@@ -26,7 +26,7 @@ pub struct Node {
 impl Node {
     /// Starts it with one mature coinbase that anybody may spend.
     pub fn start(home: &Home, bitcoind: &Path) -> Result<Self> {
-        let [port] = free_ports::<1>()?;
+        let port = free_ports(1)?[0];
         let (spec, state) = bitcoin::spec(home, bitcoind, port)?;
         let mut node = Self { service: Service::start(spec)?, state };
         let bitcoin = Bitcoin::new(node.state.client());

@@ -130,6 +130,7 @@ fn fact(fact: &Fact) -> String {
         Fact::Clock => "time went on".into(),
         Fact::Attempted(action) => format!("your engine begins {}", action.step.name()),
         Fact::Cancelled => "you cancelled the swap".into(),
+        Fact::Restored => "the swap was restored; what was done for it before is not known".into(),
         Fact::Seen(side, sighting) => format!("{}: {}", chain(*side), seen(sighting)),
     }
 }

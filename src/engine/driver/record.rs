@@ -108,7 +108,7 @@ impl Driver {
 fn cursor(event: &Event) -> Option<(Side, Height)> {
     let side = match event.fact {
         Fact::Seen(side, _) => side,
-        Fact::Clock | Fact::Attempted(_) | Fact::Cancelled => Side::Alpha,
+        Fact::Clock | Fact::Attempted(_) | Fact::Cancelled | Fact::Restored => Side::Alpha,
     };
     let tip = event.clocks.tip(side);
     (*tip != Tip::UNKNOWN).then_some((side, tip.final_height))
@@ -119,7 +119,7 @@ fn cursor(event: &Event) -> Option<(Side, Height)> {
 fn durability(before: &Swap, after: &Swap, fact: &Fact) -> Durability {
     let learned = before.public_preimage().is_none() && after.public_preimage().is_some();
     match fact {
-        Fact::Attempted(_) | Fact::Cancelled => Durability::Now,
+        Fact::Attempted(_) | Fact::Cancelled | Fact::Restored => Durability::Now,
         Fact::Seen(..) if learned && after.role() == Role::Participant => Durability::Now,
         Fact::Seen(..) | Fact::Clock => Durability::Later,
     }

@@ -28,6 +28,9 @@ impl Driver {
             return;
         }
         let Some(action) = live.swap.wants(&clocks) else { return };
+        if matches!(action.step, Step::FundAlpha | Step::FundBeta) && self.outside.doubt.holds(id) {
+            return;
+        }
         if live.last == Some(action.step) && self.outside.host.elapsed() < live.retry_at {
             return;
         }

@@ -210,7 +210,7 @@ async fn was_public(party: &Party, swap: &Swap) -> anyhow::Result<bool> {
         match event.fact {
             Fact::Seen(_, swap_contract::leg::Sighting::Redeemed(..)) => return Ok(true),
             Fact::Attempted(action) if action.step == Step::RedeemBeta => return Ok(false),
-            Fact::Seen(..) | Fact::Attempted(_) | Fact::Clock | Fact::Cancelled => {}
+            Fact::Seen(..) | Fact::Attempted(_) | Fact::Clock | Fact::Cancelled | Fact::Restored => {}
         }
     }
     Ok(false)

@@ -9,7 +9,7 @@ use swap_contract::document::Network;
 use swap_contract::policy::MAINNET;
 use swap_contract::time::ChainTime;
 use twinswap::engine::keys::Keys;
-use twinswap::engine::{Chains, Engine, Parts, Turns};
+use twinswap::engine::{Chains, CopySettings, Engine, Parts, Turns};
 use twinswap::store::Store;
 
 const WORDS: [&str; 2] = [
@@ -69,6 +69,7 @@ impl Party {
             policy: &MAINNET,
             owners: Vec::new(),
             reach: format!("http://{}.test", self.name),
+            copies: CopySettings::default(),
             descriptors: Vec::new(),
             lock: None,
         })

@@ -6,7 +6,7 @@
 mod conformance;
 mod node;
 
-use chain_tfchain::{Config, TfChain};
+use chain_tfchain::{Config, OpenHtlc, TfChain};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use node::{DevNode, blocks};
@@ -229,6 +229,33 @@ async fn what_happened_while_nobody_watched_is_found_in_the_storage() {
     let told = eyes.told.len();
     eyes.until("the late leg", |eyes| eyes.told.len() > told).await;
     assert!(matches!(&eyes.told[told], Sighting::Funded(funding) if funding.htlc.0 == second.id.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_remembers_nothing_finds_its_open_htlcs_and_gets_its_money_back_after_the_timelock() {
+    let node = DevNode::start().await;
+    let alice = connect(&node, dev::alice(), &POLICY).await;
+    let leg = Leg::new(&alice, 1).await;
+    let htlc = HtlcRef(send(&alice, &leg.fund()).await.id.0);
+    blocks(3).await;
+
+    let (forgetful, newcomer) = (connect(&node, dev::alice(), &POLICY).await, connect(&node, newcomer(), &POLICY).await);
+    let (time, open) = forgetful.open_htlcs().await.unwrap();
+    let BetaTerms { swap, amount, sender, recipient, .. } = leg.terms.clone();
+    let expected = OpenHtlc { htlc: htlc.clone(), swap, sender, recipient, amount, refund_after: leg.refund_after };
+    assert_eq!(open, [expected]);
+    assert!(time < leg.refund_after);
+    assert_eq!(newcomer.open_htlcs().await.unwrap().1, open, "who is to be paid sees it as well");
+    assert_eq!(connect(&node, dev::bob(), &POLICY).await.open_htlcs().await.unwrap().1, []);
+    assert!(matches!(forgetful.refund_open(&htlc).await, Err(ChainError::NotNow { .. })));
+
+    node.advance(WINDOW.0).await;
+    blocks(3).await;
+    // Who sends it makes no difference to where the money goes.
+    newcomer.refund_open(&htlc).await.unwrap();
+    blocks(3).await;
+    assert_eq!(forgetful.open_htlcs().await.unwrap().1, []);
+    assert_eq!(newcomer.balance(&[]).await.unwrap().confirmed, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

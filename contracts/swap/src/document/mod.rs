@@ -3,6 +3,7 @@
 
 mod account;
 mod contract;
+mod copy;
 mod error;
 mod offer;
 mod order;
@@ -11,6 +12,7 @@ mod signature;
 
 pub use account::{Account, NotAnAccount};
 pub use contract::{Alpha, Beta, Contract, SignedContract, verify_party};
+pub use copy::{COPY_LIFETIME, CopyRequest, MAX_COPY_BYTES, SealedCopy};
 pub use error::DocumentError;
 pub use offer::{Offer, Sequence, Tags};
 pub use order::Order;

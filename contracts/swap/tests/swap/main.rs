@@ -3,6 +3,7 @@
 
 mod board;
 mod contracts;
+mod copies;
 mod decisions;
 mod diagram;
 mod documents;
@@ -12,6 +13,7 @@ mod offers_and_orders;
 mod properties;
 mod receipts;
 mod reorgs;
+mod restored;
 mod stored_formats;
 mod time_and_policy;
 mod words;

@@ -26,6 +26,8 @@ enum Move {
     /// A step is attempted, wanted or not.
     Attempt(u8),
     Cancel,
+    /// The memory is lost, and the swap comes from a copy of its contract or an old backup.
+    Restore,
 }
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
@@ -39,6 +41,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         8 => any::<bool>().prop_map(Move::Act),
         1 => (0u8..6).prop_map(Move::Attempt),
         1 => Just(Move::Cancel),
+        1 => Just(Move::Restore),
     ];
     prop::collection::vec(one, 0..60)
 }
@@ -102,6 +105,7 @@ fn play(role: Role, moves: &[Move], mut look: impl FnMut(&Event, bool, &Board)) 
                 vec![Fact::Attempted(Action { step, refund_after: None })]
             }
             Move::Cancel => vec![Fact::Cancelled],
+            Move::Restore => vec![Fact::Restored],
         };
         for fact in facts {
             let before = board.swap.clone();
@@ -207,7 +211,10 @@ fn judge(swap: &Swap, clocks: &Clocks) -> Result<(), TestCaseError> {
             let gone = matches!(alpha, LegStatus::Refunded(..)) || *alpha == LegStatus::Unfunded && clocks.alpha.time >= long_after_t1;
             prop_assert!(gone || !swap.has_attempted(Step::RedeemAlpha), "beta back while alpha's redeem is under way");
         }
-        Some(Step::FundAlpha | Step::FundBeta) | None => {}
+        Some(step @ (Step::FundAlpha | Step::FundBeta)) => {
+            prop_assert!(swap.has_attempted(step) || !swap.is_restored(), "a funding that may be the second");
+        }
+        None => {}
     }
     if let Some(Step::FundBeta) = wanted {
         let deep = alpha.funding().is_some_and(|alpha| alpha.at.depth(&clocks.alpha) >= swap.contract().policy().alpha_depth);
