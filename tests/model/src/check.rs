@@ -53,6 +53,11 @@ impl Checked {
         self.violations().next()
     }
 
+    /// Whether an honest party can end with neither asset.
+    pub fn loses(&self) -> bool {
+        self.violations().any(|verdict| verdict.name == NEITHER)
+    }
+
     fn violations(&self) -> impl Iterator<Item = &Verdict> {
         self.properties.iter().filter(|verdict| verdict.kind == "always" && !verdict.holds)
     }
@@ -105,7 +110,7 @@ pub fn check_mutant(mutant: Mutant, config: Option<Config>, bounds: Bounds) -> C
     let config = config.unwrap_or(home_of(mutant));
     let calm = Bounds { budget: Budget { troubles: 0, ..bounds.budget }, ..bounds };
     let checked = check(config, calm, Some(mutant));
-    if checked.violated().is_some() { checked } else { check(config, bounds, Some(mutant)) }
+    if checked.loses() { checked } else { check(config, bounds, Some(mutant)) }
 }
 
 /// Everything: the configurations, and by which property each mutant is caught.

@@ -55,6 +55,9 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// One trouble at a time: seconds.
+    pub const SHORT: Bounds = Bounds { budget: Budget { troubles: 1, ..Bounds::FULL.budget }, ..Bounds::FULL };
+
     /// What is checked by default.
     pub const FULL: Bounds =
         Bounds { crashes: true, budget: Budget { troubles: 2, reorgs: 1, withdrawals: 1, replacements: 2, fundings: 2 } };
