@@ -145,6 +145,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Check the decision table itself against everything that both parties and both chains can do. See `swap-model --help`.
+    #[command(disable_help_flag = true)]
+    Model {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Kill an engine just before and just behind everything it does, on real nodes; every swap must end as if nothing had been.
     KillSweep {
         /// Only the most dangerous moments.
@@ -292,6 +298,7 @@ fn run(command: Command) -> Result<()> {
             sweep::run(&cache, &checkout()?, if json { demo::Output::Json } else { demo::Output::Tables }, extent)
         }
         Command::Simulate { args } => tool::SIMULATE.run(&cache, &checkout()?, &args),
+        Command::Model { args } => tool::MODEL.run(&cache, &checkout()?, &args),
         Command::Fuzz { seconds, json } => fuzz::run(&cache, &checkout()?, seconds, json),
         Command::Kill { who, name } => supervisor::kill(&Home::new(&cache, &name.name)?, &who),
         Command::Start { who, name } => supervisor::start(&Home::new(&cache, &name.name)?, &who),

@@ -15,10 +15,15 @@ use crate::demo::{self, Output};
 use crate::differential;
 use crate::progress::say;
 use crate::setup::{self, Parts, Timed, Tools};
+use crate::sweep;
+use crate::tool;
 use crate::wallet_checks;
 
 /// As many lines of a runner's output are searched for its summary.
 const SUMMARY_WITHIN: usize = 60;
+
+/// Seeds that the simulator plays here; `cargo regtest simulate` plays more.
+const SEEDS: u32 = 2_000;
 
 /// # Errors
 /// The first thing that fails; a failing test's output is shown.
@@ -27,6 +32,9 @@ pub fn run(cache: &Cache, checkout: &Path) -> Result<()> {
     demo::play(cache, &tools, Output::Tables)?;
     wallet_checks::run(cache, checkout, &tools)?;
     differential::run(cache, checkout, &tools, differential::FEW_CASES)?;
+    tool::SIMULATE.run(cache, checkout, &["--seeds".to_owned(), SEEDS.to_string()])?;
+    tool::MODEL.run(cache, checkout, &[])?;
+    sweep::play(cache, &tools, Output::Tables, sweep::Extent::Short)?;
     tfchain_tests(cache, checkout)?;
     engine_tests(cache, checkout, &tools)
 }

@@ -34,6 +34,9 @@ pub struct Tool {
 /// Two real engines on chains in memory.
 pub const SIMULATE: Tool = Tool { package: "scenario", program: "simulate" };
 
+/// The decision table against everything that two parties and two chains can do.
+pub const MODEL: Tool = Tool { package: "swap-model", program: "swap-model" };
+
 impl Tool {
     /// Builds it and runs it with `args`, in this terminal.
     ///

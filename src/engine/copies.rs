@@ -1,8 +1,8 @@
 //! Copies of contracts: handed over to the counterparty and to the keepers in the config, kept for both, given back when asked for.
 //! A swap never waits for any of it.
 
-use super::seal::Content;
 use super::Engine;
+use super::seal::Content;
 use crate::api::{KeepCopy, KeptCopy, ListCopies, Page};
 use crate::error::ApiError;
 use futures::StreamExt;

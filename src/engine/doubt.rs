@@ -10,9 +10,9 @@
 //! - A contract that was on offer may have been concluded, and its swap begun: it is let go.
 //! - Swaps begun after the backup are unknown to it: keepers and makers are asked for their copies.
 
+use super::host::Host;
 use super::keys::Keys;
 use super::restore::{Networks, restore};
-use super::host::Host;
 use super::{CopySettings, Engine};
 use crate::bus::Bus;
 use crate::store::{Store, StoreError};
@@ -139,7 +139,14 @@ async fn hold(store: &Store, now: UnixTime) -> Result<BTreeSet<SwapId>, StoreErr
 }
 
 /// Takes in swaps that keepers and makers know of and this database does not.
-async fn ask_for_unknown(store: &Store, keys: &Keys, host: &dyn Host, bus: &dyn Bus, settings: &CopySettings, network: Network) -> Result<(), StoreError> {
+async fn ask_for_unknown(
+    store: &Store,
+    keys: &Keys,
+    host: &dyn Host,
+    bus: &dyn Bus,
+    settings: &CopySettings,
+    network: Network,
+) -> Result<(), StoreError> {
     let mut from = settings.keepers.clone();
     from.extend(store.reaches().await?);
     if from.is_empty() {

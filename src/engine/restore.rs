@@ -1,8 +1,8 @@
 //! Swaps that come back from copies in other hands: asked for, opened, checked and stored as restored. Used by `twinswap restore`
 //! on a folder no engine runs on, and by an engine that starts on an old database.
 
-use super::keys::Keys;
 use super::host::Host;
+use super::keys::Keys;
 use crate::api::{ListCopies, Page};
 use crate::bus::Bus;
 use crate::store::{Store, StoreError};

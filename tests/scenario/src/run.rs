@@ -14,7 +14,7 @@ const HORIZON: u64 = 80 * 60;
 /// How often the market has its turn when no order can be waiting, in steps.
 const MARKET_EVERY: u64 = 32;
 /// From an offer to the last message about it, in minutes.
-const ORDERS_WAIT: u64 = 15;
+const ORDERS_WAIT: u64 = 20;
 /// How often it is looked whether all is over, in steps.
 const LOOK_EVERY: u64 = 8;
 

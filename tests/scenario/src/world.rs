@@ -139,10 +139,10 @@ impl World {
     pub async fn turn(&mut self, who: Who, with_market: bool) -> Result<(), String> {
         self.note_finality();
         self.settle(who).await?;
-        if let Some((engine, _)) = &self.parties[who].running {
-            engine.alive_turn().await.map_err(|failure| failure.to_string())?;
-        }
         if with_market {
+            if let Some((engine, _)) = &self.parties[who].running {
+                engine.alive_turn().await.map_err(|failure| failure.to_string())?;
+            }
             self.market(who).await;
             self.settle(who).await?;
         }
