@@ -151,12 +151,23 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Kill an engine just before and just behind everything it does, on real nodes; every swap must end as if nothing had been.
+    /// Kill an engine, or both, just before and just behind everything it does, cut its power, fail its disk, on real nodes; every
+    /// swap must end as if nothing had been.
     KillSweep {
         /// Only the most dangerous moments.
         #[arg(long)]
         short: bool,
         /// One JSON object a point, and one at the end.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take an engine's data folder away at every state of a swap, on real nodes: it comes back from its words and the copies
+    /// that others keep, and nobody loses anything.
+    Restore {
+        /// Only the most dangerous states.
+        #[arg(long)]
+        short: bool,
+        /// One JSON object a state, and one at the end.
         #[arg(long)]
         json: bool,
     },
@@ -256,7 +267,7 @@ fn run(command: Command) -> Result<()> {
         Command::Setup(chains) => setup::run(&cache, &checkout()?, chains.parts()).map(drop),
         Command::Up { name, chains, detach, block_seconds, keep } => {
             let tools = setup::run(&cache, &checkout()?, chains.parts())?;
-            let order = Order { tools, options: Options { name: name.name, block_seconds, keep, pairs: 1 } };
+            let order = Order { tools, options: Options { name: name.name, block_seconds, keep, pairs: 1, keeper: false } };
             if detach {
                 println!("{}", status::introduction(&supervisor::detach(&cache, &order)?));
                 return Ok(());
@@ -286,16 +297,20 @@ fn run(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Logs { who, name, follow } => logs::show(&Home::new(&cache, &name.name)?, who.as_deref(), follow),
-        Command::Demo { json } => demo::run(&cache, &checkout()?, if json { demo::Output::Json } else { demo::Output::Tables }),
+        Command::Demo { json } => demo::run(&cache, &checkout()?, output(json)),
         Command::Test => test::run(&cache, &checkout()?),
         Command::Differential { cases } => {
             let checkout = checkout()?;
             differential::run(&cache, &checkout, &setup::run(&cache, &checkout, Parts::Chains)?, cases)
         }
-        Command::Bench { json } => bench::run(&cache, &checkout()?, if json { demo::Output::Json } else { demo::Output::Tables }),
+        Command::Bench { json } => bench::run(&cache, &checkout()?, output(json)),
         Command::KillSweep { short, json } => {
             let extent = if short { sweep::Extent::Short } else { sweep::Extent::Whole };
-            sweep::run(&cache, &checkout()?, if json { demo::Output::Json } else { demo::Output::Tables }, extent)
+            sweep::run(&cache, &checkout()?, output(json), sweep::Kind::Kill, extent)
+        }
+        Command::Restore { short, json } => {
+            let extent = if short { sweep::Extent::Short } else { sweep::Extent::Whole };
+            sweep::run(&cache, &checkout()?, output(json), sweep::Kind::Restore, extent)
         }
         Command::Simulate { args } => tool::SIMULATE.run(&cache, &checkout()?, &args),
         Command::Model { args } => tool::MODEL.run(&cache, &checkout()?, &args),
@@ -306,6 +321,10 @@ fn run(command: Command) -> Result<()> {
         Command::Launch { parent, program, args } => process::launch(parent, &program, &args),
         Command::Supervise { order } => supervisor::run(&cache, &serde_json::from_str(&order)?, |_| say("up")),
     }
+}
+
+fn output(json: bool) -> demo::Output {
+    if json { demo::Output::Json } else { demo::Output::Tables }
 }
 
 fn print_environment(cache: &Cache, home: &Home) -> Result<()> {

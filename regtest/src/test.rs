@@ -34,7 +34,8 @@ pub fn run(cache: &Cache, checkout: &Path) -> Result<()> {
     differential::run(cache, checkout, &tools, differential::FEW_CASES)?;
     tool::SIMULATE.run(cache, checkout, &["--seeds".to_owned(), SEEDS.to_string()])?;
     tool::MODEL.run(cache, checkout, &[])?;
-    sweep::play(cache, &tools, Output::Tables, sweep::Extent::Short)?;
+    sweep::play(cache, &tools, Output::Tables, sweep::Kind::Kill, sweep::Extent::Short)?;
+    sweep::play(cache, &tools, Output::Tables, sweep::Kind::Restore, sweep::Extent::Short)?;
     tfchain_tests(cache, checkout)?;
     engine_tests(cache, checkout, &tools)
 }

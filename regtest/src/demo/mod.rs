@@ -47,7 +47,7 @@ pub fn play(cache: &Cache, tools: &Tools, output: Output) -> Result<()> {
     let started = Instant::now();
     let name = format!("demo-{}", std::process::id());
     say("starting bitcoind, a TF Chain node, alice's engine and bob's");
-    let localnet = Localnet::start(cache, tools, Options { name, block_seconds: BLOCK_SECONDS, keep: false, pairs: 1 })?;
+    let localnet = Localnet::start(cache, tools, Options { name, block_seconds: BLOCK_SECONDS, keep: false, pairs: 1, keeper: false })?;
     let mut stage = Stage::new(localnet);
     let report = match scenes(&mut stage, output) {
         Ok(report) => report,

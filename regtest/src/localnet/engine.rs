@@ -1,7 +1,7 @@
 //! The two engines of a localnet: alice, who holds BTC, and bob, who holds TFT.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -9,12 +9,14 @@ use serde_json::{Value, json};
 
 use super::process::{Spec, clear_engine_environment};
 use super::state::{BitcoinState, EngineState, Home, TfChainState};
-use crate::command::output;
+use crate::command::output as output_of;
 use crate::rpc::Client;
 use crate::setup::engine::Engine as Programs;
 
 pub const ALICE: &str = "alice";
 pub const BOB: &str = "bob";
+/// Keeps copies of all other engines' contracts, and trades with nobody.
+pub const KEEPER: &str = "keeper";
 /// What bob holds in the first block, in units: one million TFT.
 pub const BOB_UNITS: u64 = 10_000_000_000_000;
 /// How many blocks' rewards alice holds: 100 BTC.
@@ -39,6 +41,18 @@ pub struct Prepared {
     pub state: EngineState,
     /// Its TF Chain account.
     pub address: String,
+    pub making: Making,
+}
+
+/// How an engine's data folder is made.
+#[derive(Clone, Debug)]
+pub struct Making {
+    twinswap: PathBuf,
+    data_dir: PathBuf,
+    /// What goes into its config.
+    args: Vec<String>,
+    /// The file with its mnemonic: it survives the folder.
+    words: PathBuf,
 }
 
 /// Where an engine listens.
@@ -60,22 +74,16 @@ pub fn prepare(
     let data = home.folder().join(who);
     let twinswapd = own_copy(home, &programs.twinswapd)?;
     let twinswap = own_copy(home, &programs.twinswap)?;
-    let mut init = Command::new(&twinswap);
-    clear_engine_environment(&mut init);
-    init.args(["init", "--json", "--network", "regtest", "--policy", "regtest"])
-        .arg("--data-dir")
-        .arg(&data)
-        .arg("--bitcoin-cookie-file")
-        .arg(&bitcoin.cookie_file)
-        .args(["--bitcoin-url", &bitcoin.rpc_url, "--tfchain-url", &tfchain.ws_url])
-        .args(["--rpc-listen", &format!("127.0.0.1:{}", ports.rpc), "--bus-listen", &format!("127.0.0.1:{}", ports.bus)])
-        .env(PASSPHRASE.0, PASSPHRASE.1);
+    let mut args = vec!["--network".to_owned(), "regtest".into(), "--policy".into(), "regtest".into()];
+    args.extend(["--bitcoin-cookie-file".to_owned(), bitcoin.cookie_file.display().to_string()]);
+    args.extend(["--bitcoin-url".to_owned(), bitcoin.rpc_url.clone(), "--tfchain-url".into(), tfchain.ws_url.clone()]);
+    args.extend(["--rpc-listen".to_owned(), format!("127.0.0.1:{}", ports.rpc)]);
+    args.extend(["--bus-listen".to_owned(), format!("127.0.0.1:{}", ports.bus)]);
     for (_, owner) in OWNERS.iter().filter(|(engine, _)| *engine == who) {
-        init.args(["--owner", owner]);
+        args.extend(["--owner".to_owned(), (*owner).to_owned()]);
     }
-    let made: Value = serde_json::from_str(&output(init)?).context("`twinswap init --json` printed no JSON")?;
-    let address = made["account"].as_str().ok_or_else(|| anyhow!("`twinswap init` named no account"))?.to_owned();
-    poll_faster(&data.join("config.toml"))?;
+    let making = Making { twinswap: twinswap.clone(), data_dir: data.clone(), args, words: home.folder().join(format!("{who}.words")) };
+    let address = making.init()?;
     let spec = Spec {
         name: who.to_owned(),
         program: twinswapd,
@@ -92,7 +100,49 @@ pub fn prepare(
         data_dir: data,
         log: spec.log.clone(),
     };
-    Ok(Prepared { spec, state, address })
+    Ok(Prepared { spec, state, address, making })
+}
+
+/// Tells all engines of the keeper, if there is one, and the keeper of all of them.
+pub fn introduce_keeper(engines: &mut [Prepared]) {
+    let accounts: Vec<String> = engines.iter().map(|engine| engine.address.clone()).collect();
+    let Some(keeper) = engines.iter_mut().find(|engine| engine.spec.name == KEEPER) else { return };
+    keeper.spec.env.push(("TWINSWAP_COPIES_KEEP_FOR".to_owned(), accounts.join(",")));
+    let address = keeper.state.bus_url.clone();
+    for engine in engines.iter_mut().filter(|engine| engine.spec.name != KEEPER) {
+        engine.spec.env.push(("TWINSWAP_COPIES_KEEPERS".to_owned(), address.clone()));
+    }
+}
+
+impl Making {
+    /// `twinswap init`. Returns the engine's account.
+    fn init(&self) -> Result<String> {
+        let init = self.command("init");
+        let made: Value = serde_json::from_str(&output_of(init)?).context("`twinswap init --json` printed no JSON")?;
+        let text = |field: &str| made[field].as_str().map(str::to_owned).ok_or_else(|| anyhow!("`twinswap init` told no {field}"));
+        fs::write(&self.words, text("mnemonic")?)?;
+        poll_faster(&self.data_dir.join("config.toml"))?;
+        text("account")
+    }
+
+    /// `twinswap restore`, of a folder that is gone, from engines that may have copies.
+    pub fn restore(&self, from: &[String]) -> Result<Value> {
+        let mut restore = self.command("restore");
+        restore.arg("--mnemonic-file").arg(&self.words);
+        for from in from {
+            restore.args(["--from", from]);
+        }
+        let found = output_of(restore)?;
+        poll_faster(&self.data_dir.join("config.toml"))?;
+        serde_json::from_str(&found).context("`twinswap restore --json` printed no JSON")
+    }
+
+    fn command(&self, subcommand: &str) -> Command {
+        let mut command = Command::new(&self.twinswap);
+        clear_engine_environment(&mut command);
+        command.args([subcommand, "--json", "--data-dir"]).arg(&self.data_dir).args(&self.args).env(PASSPHRASE.0, PASSPHRASE.1);
+        command
+    }
 }
 
 /// Whether the engine answers and sees both chains.
@@ -123,7 +173,7 @@ pub fn decimal(value: &Value) -> Result<u64> {
 }
 
 /// A later build must not change what runs here, nor what is started again after a kill.
-fn own_copy(home: &Home, program: &Path) -> Result<std::path::PathBuf> {
+fn own_copy(home: &Home, program: &Path) -> Result<PathBuf> {
     let name = program.file_name().ok_or_else(|| anyhow!("{} is no program", program.display()))?;
     let folder = home.programs();
     fs::create_dir_all(&folder)?;

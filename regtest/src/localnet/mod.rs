@@ -45,6 +45,9 @@ pub struct Options {
     /// So many pairs of engines, each with its own alice and bob.
     #[serde(default = "one")]
     pub pairs: usize,
+    /// And one engine that keeps copies of all their contracts.
+    #[serde(default)]
+    pub keeper: bool,
 }
 
 fn one() -> usize {
@@ -58,6 +61,8 @@ pub struct Localnet {
     services: Vec<Service>,
     /// How to start each engine again.
     engine_specs: BTreeMap<String, Spec>,
+    /// How each engine's data folder was made.
+    engine_makings: BTreeMap<String, engine::Making>,
     state: State,
     bitcoin: Bitcoin,
     tfchain: TfChain,
@@ -120,10 +125,32 @@ impl Localnet {
         Ok(ended)
     }
 
-    /// Starts an engine that does not run, with more on its command line, and does not wait for it.
-    pub fn launch_engine(&mut self, who: &str, more: &[String]) -> Result<()> {
+    /// An engine's data folder.
+    ///
+    /// # Errors
+    /// There is no such engine.
+    pub fn data_dir(&self, who: &str) -> Result<&Path> {
+        Ok(&self.engine_state(who)?.data_dir)
+    }
+
+    /// Where counterparties reach an engine.
+    ///
+    /// # Errors
+    /// There is no such engine.
+    pub fn bus_url(&self, who: &str) -> Result<String> {
+        Ok(self.engine_state(who)?.bus_url.clone())
+    }
+
+    /// Makes the data folder of an engine, which is gone, from its words and what the engines at `from` keep for it.
+    pub fn restore_engine(&self, who: &str, from: &[String]) -> Result<serde_json::Value> {
+        self.engine_makings.get(who).ok_or_else(|| anyhow!("there is no engine {who}"))?.restore(from)
+    }
+
+    /// Starts an engine that does not run, with more on its command line and in its environment, and does not wait for it.
+    pub fn launch_engine(&mut self, who: &str, args: &[String], environment: &[(String, String)]) -> Result<()> {
         let mut spec = self.engine_specs.get(who).ok_or_else(|| anyhow!("there is no engine {who}"))?.clone();
-        spec.args.extend_from_slice(more);
+        spec.args.extend_from_slice(args);
+        spec.env.extend_from_slice(environment);
         let pid = self.launch(spec)?;
         if let Some(engine) = self.state.engines.get_mut(who) {
             engine.pid = pid;

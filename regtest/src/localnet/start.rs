@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use super::bitcoin::{self, Bitcoin, COINBASE_MATURITY};
 use super::clock::Clock;
-use super::engine::{self, ALICE, ALICE_REWARDS, BOB, BOB_UNITS, Prepared};
+use super::engine::{self, ALICE, ALICE_REWARDS, BOB, BOB_UNITS, KEEPER, Prepared};
 use super::ports::free_ports;
 use super::process::Spec;
 use super::state::{Home, State};
@@ -57,7 +57,10 @@ impl Localnet {
             }
         };
         clear(&home, &[LOCK, SUPERVISOR_LOG])?;
-        let names: Vec<String> = (0..options.pairs).flat_map(|pair| [engine::name(ALICE, pair), engine::name(BOB, pair)]).collect();
+        let mut names: Vec<String> = (0..options.pairs).flat_map(|pair| [engine::name(ALICE, pair), engine::name(BOB, pair)]).collect();
+        if options.keeper {
+            names.push(KEEPER.to_owned());
+        }
         let ports = free_ports(CHAIN_PORTS + 2 * names.len())?;
         let (chain_ports, engine_ports) = ports.split_at(CHAIN_PORTS);
         let (bitcoind, bitcoin_state) = bitcoin::spec(&home, &tools.bitcoind, chain_ports[0])?;
@@ -70,6 +73,7 @@ impl Localnet {
                 engines.push(engine::prepare(&home, programs, who, ports, &bitcoin_state, &tfchain_state)?);
             }
         }
+        engine::introduce_keeper(&mut engines);
         let endowments: Vec<Endowment> = engines
             .iter()
             .filter(|engine| engine.spec.name.starts_with(BOB))
@@ -92,6 +96,7 @@ impl Localnet {
             options,
             services: Vec::new(),
             engine_specs: Default::default(),
+            engine_makings: Default::default(),
             next_block: Instant::now(),
             stopped: false,
         };
@@ -116,9 +121,10 @@ impl Localnet {
     }
 
     fn start_engines(&mut self, engines: Vec<Prepared>) -> Result<()> {
-        for Prepared { spec, mut state, .. } in engines {
+        for Prepared { spec, mut state, making, .. } in engines {
             let who = spec.name.clone();
             self.engine_specs.insert(who.clone(), spec.clone());
+            self.engine_makings.insert(who.clone(), making);
             state.pid = self.launch(spec)?;
             self.state.engines.insert(who, state);
         }
@@ -130,7 +136,7 @@ impl Localnet {
             }
         }
         self.bitcoin.mine(COINBASE_MATURITY)?;
-        for (who, client) in &clients {
+        for (who, client) in clients.iter().filter(|(who, _)| who != KEEPER) {
             self.wait(&format!("{who} to see the money"), || {
                 engine::free_balance(client).ok().filter(|(sats, units)| *sats > 0 || *units > 0)
             })?;

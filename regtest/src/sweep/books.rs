@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use serde_json::{Value, json};
 
-use super::Outcome;
 use crate::interrupt::wait_for;
 use crate::localnet::Localnet;
 use crate::localnet::engine::{ALICE, BOB, name};
@@ -64,7 +63,7 @@ impl Books {
     pub fn settle(&self, localnet: &mut Localnet) -> Result<()> {
         for who in &self.names {
             if !localnet.is_running(who) {
-                localnet.launch_engine(who, &[])?;
+                localnet.launch_engine(who, &[], &[])?;
             }
         }
         let engines: Vec<Client> = self.names.iter().map(|who| localnet.engine(who)).collect::<Result<_>>()?;
@@ -77,7 +76,7 @@ impl Books {
         })
     }
 
-    pub fn close(&self, localnet: &Localnet, outcomes: &[Outcome]) -> Result<Totals> {
+    pub fn close(&self, localnet: &Localnet) -> Result<Totals> {
         let (mut fees, mut transactions) = (0, 0u64);
         for height in self.bitcoin_height + 1..=localnet.bitcoin().height()? {
             for transaction in localnet.bitcoin().transactions(height)? {
@@ -100,10 +99,8 @@ impl Books {
         let conserved = sats + fees == self.sats && units + units_paid == self.units;
         if !conserved {
             crate::progress::say(format!(
-                "sats {} before, {sats} after, {fees} fees; units {} before, {units} after, {units_paid} fees; {} swaps",
-                self.sats,
-                self.units,
-                outcomes.len()
+                "sats {} before, {sats} after, {fees} fees; units {} before, {units} after, {units_paid} fees",
+                self.sats, self.units
             ));
         }
         Ok(Totals { conserved, double_actions: transactions.abs_diff(2 * funded) })

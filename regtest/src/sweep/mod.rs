@@ -1,27 +1,32 @@
-//! `cargo regtest kill-sweep`: an engine is killed (SIGKILL) just before and just behind everything it does, once at each such
-//! moment, in both roles and both directions; it is started again, and the swap must end as if nothing had been.
+//! Sweeps: something bad happens to an engine at everything it does in turn, on real nodes, in both roles and both directions;
+//! every swap must end as if nothing had been, or at least with nobody's loss.
+//!
+//! `cargo regtest kill-sweep`: an engine is killed (SIGKILL) just before and just behind everything it does; both are; its power is
+//! cut; its disk fails. `cargo regtest restore`: its data folder is lost.
 //!
 //! Many pairs of engines share two chains, so that many swaps are under way at once. What a point is, and which there are, is in
-//! `point`; how one swap goes on to its end, in `play`; the books at the end are kept in `books`.
+//! `point`; how one swap goes on to its end, in `play` and `lost`; the books at the end are kept in `books`.
 
 mod books;
+mod disk;
+mod lost;
 mod play;
 mod point;
+mod report;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use serde_json::json;
 
 use crate::cache::Cache;
 use crate::demo::Output;
 use crate::interrupt;
 use crate::localnet::{Localnet, Options};
-use crate::progress::{clock, say};
+use crate::progress::say;
 use crate::setup::{self, Parts, Tools};
 use books::Books;
 use play::Play;
-use point::{Point, Role, Scene};
+use point::{Point, Scene};
 use std::path::Path;
 
 /// Bitcoin blocks come fast, so that depths are reached soon; an engine needs time to see each of them.
@@ -39,58 +44,81 @@ pub enum Extent {
     Short,
 }
 
+/// What happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Engines die.
+    Kill,
+    /// Data folders are lost.
+    Restore,
+}
+
+impl Kind {
+    fn points(self, scene: Scene, extent: Extent) -> Vec<Point> {
+        match self {
+            Kind::Kill => point::kills(scene, extent),
+            Kind::Restore => point::losses(scene, extent),
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Kind::Kill => "kill sweep",
+            Kind::Restore => "restore sweep",
+        }
+    }
+}
+
+/// Whether a swap ended as it must.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Fine,
+    /// Nobody lost anything, but it should have ended otherwise.
+    Unexpected,
+    /// Somebody lost something, or may have.
+    Lost,
+}
+
 /// What became of one point.
 pub struct Outcome {
-    pub point: Point,
+    pub point: String,
+    pub role: &'static str,
+    /// What the maker gives.
+    pub maker_gives: &'static str,
+    pub scene: &'static str,
     /// `completed`, `refunded` or `abandoned`, or what went wrong.
     pub word: String,
     pub took: Duration,
-    pub losses: u64,
+    pub verdict: Verdict,
 }
 
-pub fn run(cache: &Cache, checkout: &Path, output: Output, extent: Extent) -> Result<()> {
+pub fn run(cache: &Cache, checkout: &Path, output: Output, kind: Kind, extent: Extent) -> Result<()> {
     let tools = setup::run(cache, checkout, Parts::ChainsAndEngine)?;
-    play(cache, &tools, output, extent)
+    play(cache, &tools, output, kind, extent)
 }
 
 /// The same with programs that are there already.
 ///
 /// # Errors
 /// A swap did not end as it must, something happened twice, or the books do not balance.
-pub fn play(cache: &Cache, tools: &Tools, output: Output, extent: Extent) -> Result<()> {
+pub fn play(cache: &Cache, tools: &Tools, output: Output, kind: Kind, extent: Extent) -> Result<()> {
     interrupt::listen()?;
     let started = Instant::now();
     let name = format!("sweep-{}", std::process::id());
     say(format!("starting bitcoind, a TF Chain node and {} engines", 2 * PAIRS));
-    let localnet = Localnet::start(cache, tools, Options { name, block_seconds: BLOCK_SECONDS, keep: false, pairs: PAIRS })?;
+    let localnet = Localnet::start(
+        cache,
+        tools,
+        Options { name, block_seconds: BLOCK_SECONDS, keep: false, pairs: PAIRS, keeper: kind == Kind::Restore },
+    )?;
     let folder = localnet.folder().to_path_buf();
     let mut sweep = Sweep { books: Books::open(&localnet, PAIRS)?, localnet, outcomes: Vec::new(), output };
-    sweep.all(extent).with_context(|| format!("the logs are in {}", folder.display()))?;
+    sweep.all(kind, extent).with_context(|| format!("the logs are in {}", folder.display()))?;
     let Sweep { books, mut localnet, outcomes, .. } = sweep;
     books.settle(&mut localnet)?;
-    let totals = books.close(&localnet, &outcomes)?;
-    localnet.stop()?;
-    let losses: u64 = outcomes.iter().map(|outcome| outcome.losses).sum();
-    let bad: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.word != outcome.point.scene.expected()).collect();
-    let summary = json!({
-        "points": outcomes.iter().map(|outcome| &outcome.point.moment).collect::<std::collections::BTreeSet<_>>().len(),
-        "runs": outcomes.len(),
-        "completed": outcomes.iter().filter(|outcome| outcome.word == "completed").count(),
-        "refunded": outcomes.iter().filter(|outcome| outcome.word == "refunded").count(),
-        "unexpected": bad.len(),
-        "losses": losses,
-        "double_actions": totals.double_actions,
-        "conserved": totals.conserved,
-        "seconds": started.elapsed().as_secs(),
-    });
-    match output {
-        Output::Json => println!("{summary}"),
-        Output::Tables => println!("kill sweep took {}: {summary}", clock(started.elapsed())),
-    }
-    if losses > 0 || !bad.is_empty() || totals.double_actions > 0 || !totals.conserved {
-        bail!("the kill sweep found something wrong");
-    }
-    Ok(())
+    let totals = books.close(&localnet)?;
+    report::finish(kind.title(), output, &outcomes, &totals, started)?;
+    localnet.stop()
 }
 
 struct Sweep {
@@ -101,11 +129,11 @@ struct Sweep {
 }
 
 impl Sweep {
-    fn all(&mut self, extent: Extent) -> Result<()> {
+    fn all(&mut self, kind: Kind, extent: Extent) -> Result<()> {
         for scene in Scene::ALL {
-            let points = point::points(scene, extent);
+            let points = kind.points(scene, extent);
             say(format!("{}: {} points", scene.title(), points.len()));
-            if scene.moves_clocks() {
+            if scene.moves_clocks() || kind == Kind::Restore {
                 // Both chains' clocks are everybody's: so all swaps of a round wait for the same moment.
                 for round in points.chunks(PAIRS) {
                     self.round(round.to_vec())?;
@@ -156,18 +184,7 @@ impl Sweep {
     }
 
     fn enter(&mut self, outcome: Outcome) {
-        let Point { moment, role, maker_gives, scene } = &outcome.point;
-        let role = match role {
-            Role::Initiator => "initiator",
-            Role::Participant => "participant",
-        };
-        let seconds = outcome.took.as_secs_f32();
-        let line = match self.output {
-            Output::Json => json!({ "point": moment, "scene": scene.name(), "role": role, "direction": maker_gives, "outcome": outcome.word, "seconds": seconds })
-                .to_string(),
-            Output::Tables => format!("{:28} {role:12} maker gives {maker_gives}  {:11} {seconds:5.1} s", moment, outcome.word),
-        };
-        println!("{line}");
+        report::line(self.output, &outcome);
         self.outcomes.push(outcome);
     }
 }

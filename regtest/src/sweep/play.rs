@@ -1,4 +1,4 @@
-//! One swap of a sweep: from an engine that is going to die at a moment, over its death and its new start, to the swap's end.
+//! One swap of a sweep: from an engine that something is going to hit, over its death and its new start, to the swap's end.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 use serde_json::{Value, json};
 
-use super::Outcome;
-use super::point::{Point, Role, Scene};
+use super::disk::Disk;
+use super::lost::Lost;
+use super::point::{Blow, Point, Role, Scene};
+use super::{Outcome, Verdict};
 use crate::localnet::Localnet;
-use crate::localnet::engine::{self, ALICE, BOB, decimal};
+use crate::localnet::engine::{self, ALICE, BOB, KEEPER, decimal};
 use crate::rpc::Client;
 
 /// A swap that has not ended by then is stuck.
@@ -41,21 +43,24 @@ impl Moment {
 }
 
 pub struct Play {
-    point: Point,
-    /// Who is killed, and the other.
-    victim: String,
-    other: String,
+    pub(super) point: Point,
+    /// Who is hit, and the other.
+    pub(super) victim: String,
+    pub(super) other: String,
     /// Swaps that both had before.
     old: BTreeSet<String>,
     begun: Instant,
     looked: Instant,
-    died: bool,
+    died: BTreeSet<String>,
+    disk: Option<Disk>,
+    /// Since the victim's folder is gone.
+    pub(super) lost: Option<Lost>,
     offer: Option<String>,
-    swap: Option<String>,
+    pub(super) swap: Option<String>,
     /// The counterparty was stopped for ever, as the scene says.
     alone: bool,
     clock: Option<Moment>,
-    last_error: String,
+    pub(super) last_error: String,
 }
 
 impl Play {
@@ -68,9 +73,24 @@ impl Play {
         if localnet.is_running(&victim) {
             localnet.kill_engine(&victim)?;
         }
-        localnet.launch_engine(&victim, &["--die-at".to_owned(), point.moment.clone()])?;
+        let disk = match point.blow {
+            Blow::PowerCut | Blow::Disk(..) => Some(Disk::under(localnet.folder(), localnet.data_dir(&victim)?)?),
+            Blow::Kill | Blow::KillBoth(_) | Blow::FolderLost => None,
+        };
+        let die_at = |moment: &str| vec!["--die-at".to_owned(), moment.to_owned()];
+        match (&point.blow, &disk) {
+            (Blow::Disk(error, write), Some(disk)) => localnet.launch_engine(&victim, &[], &disk.environment(Some((*error, *write))))?,
+            (_, Some(disk)) => localnet.launch_engine(&victim, &die_at(&point.moment), &disk.environment(None))?,
+            (_, None) => localnet.launch_engine(&victim, &die_at(&point.moment), &[])?,
+        }
+        if let Blow::KillBoth(moment) = &point.blow {
+            if localnet.is_running(&other) {
+                localnet.kill_engine(&other)?;
+            }
+            localnet.launch_engine(&other, &die_at(moment), &[])?;
+        }
         if !localnet.is_running(&other) {
-            localnet.launch_engine(&other, &[])?;
+            localnet.launch_engine(&other, &[], &[])?;
         }
         let now = Instant::now();
         Ok(Self {
@@ -80,7 +100,9 @@ impl Play {
             old: BTreeSet::new(),
             begun: now,
             looked: now,
-            died: false,
+            died: BTreeSet::new(),
+            disk,
+            lost: None,
             offer: None,
             swap: None,
             alone: false,
@@ -95,18 +117,20 @@ impl Play {
             return Ok(None);
         }
         self.looked = Instant::now();
-        if !localnet.is_running(&self.victim) {
-            self.died = true;
-            localnet.launch_engine(&self.victim, &[])?;
-            return Ok(None);
+        for who in [self.victim.clone(), self.other.clone()] {
+            if !localnet.is_running(&who) && !(self.alone && who == self.other) {
+                self.revive(localnet, &who)?;
+                return Ok(None);
+            }
         }
         if self.begun.elapsed() > LIMIT {
-            return Ok(Some(self.end(format!("stuck: {}", self.last_error), 1)));
+            return Ok(Some(self.end(format!("stuck: {}", self.last_error), Verdict::Lost)));
         }
         let (victim, other) = (localnet.engine(&self.victim)?, localnet.engine(&self.other)?);
-        let done = match &self.swap {
-            None => self.agree(localnet, &victim, &other),
-            Some(swap) => {
+        let done = match (&self.lost, &self.swap) {
+            (Some(_), _) => self.follow_lost(&victim, &other),
+            (None, None) => self.agree(localnet, &victim, &other),
+            (None, Some(swap)) => {
                 let swap = swap.clone();
                 self.follow(localnet, &swap, &victim, &other)
             }
@@ -121,6 +145,30 @@ impl Play {
         }
     }
 
+    /// Starts an engine again, after what else the blow does.
+    fn revive(&mut self, localnet: &mut Localnet, who: &str) -> Result<()> {
+        let first = self.died.insert(who.to_owned());
+        if who == self.victim && first {
+            match (&self.point.blow, &self.disk) {
+                (Blow::PowerCut, Some(disk)) => disk.cut()?,
+                (Blow::FolderLost, _) => {
+                    std::fs::remove_dir_all(localnet.data_dir(who)?)?;
+                    self.lost = Some(Lost::now());
+                }
+                (Blow::Kill | Blow::KillBoth(_) | Blow::PowerCut | Blow::Disk(..), _) => {}
+            }
+        }
+        if self.lost.is_some() && who == self.victim && !localnet.data_dir(who)?.join("token").exists() {
+            // Whoever it traded with may be gone as well; its keeper is not.
+            let from = [localnet.bus_url(&self.other)?, localnet.bus_url(KEEPER)?];
+            if let Err(failure) = localnet.restore_engine(who, &from) {
+                self.last_error = format!("{failure:#}");
+                return Ok(());
+            }
+        }
+        localnet.launch_engine(who, &[], &[])
+    }
+
     /// What everybody waits for, if this swap goes on only behind a moment.
     pub fn waits_for_clock(&self) -> Option<Moment> {
         self.clock
@@ -130,8 +178,26 @@ impl Play {
         self.clock = None;
     }
 
-    fn end(&self, word: impl Into<String>, losses: u64) -> Outcome {
-        Outcome { point: self.point.clone(), word: word.into(), took: self.begun.elapsed(), losses }
+    pub(super) fn wait_for_clock(&mut self, moment: Moment) {
+        self.clock = Some(moment);
+    }
+
+    pub(super) fn end(&self, word: impl Into<String>, verdict: Verdict) -> Outcome {
+        let Point { role, maker_gives, scene, .. } = &self.point;
+        Outcome {
+            point: self.point.to_string(),
+            role: role.name(),
+            maker_gives,
+            scene: scene.name(),
+            word: word.into(),
+            took: self.begun.elapsed(),
+            verdict,
+        }
+    }
+
+    /// A swap that is new to an engine.
+    pub(super) fn new_swap(&self, engine: &Client) -> Result<Option<String>> {
+        Ok(ids(engine)?.into_iter().find(|id| !self.old.contains(id)))
     }
 
     fn agree(&mut self, localnet: &Localnet, victim: &Client, other: &Client) -> Result<Option<Outcome>> {
@@ -139,20 +205,20 @@ impl Play {
             self.last_error = "an engine is not ready".to_owned();
             return Ok(None);
         }
-        if self.offer.is_none() && !self.died && self.old.is_empty() {
+        if self.offer.is_none() && self.died.is_empty() && self.old.is_empty() {
             self.old = ids(victim)?.into_iter().chain(ids(other)?).collect();
             self.old.insert(String::new());
         }
         let (maker, taker, makers_name) = if self.point.is_maker() { (victim, other, &self.victim) } else { (other, victim, &self.other) };
-        let new = |engine: &Client| -> Result<Option<String>> { Ok(ids(engine)?.into_iter().find(|id| !self.old.contains(id))) };
-        if let (Some(one), Some(two)) = (new(victim)?, new(other)?)
+        let (mine, theirs) = (self.new_swap(victim)?, self.new_swap(other)?);
+        if let (Some(one), Some(two)) = (&mine, &theirs)
             && one == two
         {
-            self.swap = Some(one);
+            self.swap = Some(one.clone());
             return Ok(None);
         }
         let waiting = taker.call("order.list", &json!({ "open_only": true }))?;
-        if !items(&waiting).is_empty() || new(victim)?.is_some() || new(other)?.is_some() {
+        if !items(&waiting).is_empty() || mine.is_some() || theirs.is_some() {
             return Ok(None);
         }
         let open = match &self.offer {
@@ -165,7 +231,7 @@ impl Play {
             let offer = maker.call("offer.submit", &terms)?;
             self.offer = offer["id"].as_str().map(str::to_owned);
         }
-        let reach = localnet.state().engines.get(makers_name).map(|engine| engine.bus_url.clone());
+        let reach = localnet.bus_url(makers_name)?;
         taker.call("order.submit", &json!({ "reach": reach, "offer": self.offer, "amount": UNITS }))?;
         Ok(None)
     }
@@ -209,18 +275,27 @@ impl Play {
     }
 
     fn judge(&self, victim: &Client, other: &Client, id: &str, word: String) -> Result<Outcome> {
-        if !self.died {
-            return Ok(self.end(format!("{word}, and the moment never came"), 0));
+        let hit = match (&self.point.blow, &self.disk) {
+            (Blow::Disk(..), Some(disk)) => disk.has_failed(),
+            (Blow::KillBoth(_), _) => self.died.len() == 2,
+            (Blow::Kill | Blow::PowerCut | Blow::FolderLost | Blow::Disk(..), _) => !self.died.is_empty(),
+        };
+        if !hit {
+            return Ok(self.end(format!("{word}, and the moment never came"), Verdict::Unexpected));
         }
         let initiator = match self.point.role {
             Role::Initiator => victim,
             Role::Participant => other,
         };
         if self.point.scene == Scene::Completes && !revealed_safely(initiator, id)? {
-            return Ok(self.end("revealed without a permit", 1));
+            return Ok(self.end("revealed without a permit", Verdict::Lost));
         }
-        let losses = u64::from(word.contains("lost"));
-        Ok(self.end(word, losses))
+        let verdict = match &word {
+            word if word == self.point.scene.expected() => Verdict::Fine,
+            word if word.contains("lost") => Verdict::Lost,
+            _ => Verdict::Unexpected,
+        };
+        Ok(self.end(word, verdict))
     }
 }
 
@@ -253,6 +328,6 @@ fn ids(engine: &Client) -> Result<Vec<String>> {
     Ok(items(&page).iter().filter_map(|swap| swap["id"].as_str()).map(str::to_owned).collect())
 }
 
-fn word(value: &Value) -> String {
+pub(super) fn word(value: &Value) -> String {
     value.as_str().unwrap_or("unknown").to_owned()
 }

@@ -1,4 +1,6 @@
-//! The points of a sweep: a moment of an engine's life, in a role, in a direction.
+//! The points of a sweep: what hits an engine, at which moment of its life, in a role, in a direction.
+
+use std::fmt;
 
 use super::Extent;
 
@@ -6,6 +8,15 @@ use super::Extent;
 pub enum Role {
     Initiator,
     Participant,
+}
+
+impl Role {
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Initiator => "initiator",
+            Role::Participant => "participant",
+        }
+    }
 }
 
 /// What the swap goes through, apart from the kill.
@@ -54,12 +65,47 @@ impl Scene {
     }
 }
 
-/// One kill.
+/// What hits an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Blow {
+    /// It is killed (SIGKILL) and started again.
+    Kill,
+    /// So is the other, at this moment of its own.
+    KillBoth(String),
+    /// It is killed, and what it wrote since the last fsync is gone, as after a power cut.
+    PowerCut,
+    /// From its so manieth write on its disk takes nothing for a while. It may die of it.
+    Disk(DiskError, u32),
+    /// It is killed, and its data folder is gone: it comes back from its words and the copies that others keep.
+    FolderLost,
+}
+
+/// What a disk answers that takes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskError {
+    /// ENOSPC.
+    Full,
+    /// EIO.
+    Broken,
+}
+
+impl DiskError {
+    /// Linux's error number.
+    pub fn number(self) -> i32 {
+        match self {
+            DiskError::Full => 28,
+            DiskError::Broken => 5,
+        }
+    }
+}
+
+/// One blow.
 #[derive(Clone, Debug)]
 pub struct Point {
-    /// As the engine names it.
+    pub blow: Blow,
+    /// As the engine names it. Nothing happens at it when the disk fails.
     pub moment: String,
-    /// Of the engine that is killed.
+    /// Of the engine that is hit.
     pub role: Role,
     /// `BTC` or `TFT`.
     pub maker_gives: &'static str,
@@ -67,9 +113,23 @@ pub struct Point {
 }
 
 impl Point {
-    /// Whether the killed engine made the offer.
+    /// Whether the engine that is hit made the offer.
     pub fn is_maker(&self) -> bool {
         (self.role == Role::Initiator) == (self.maker_gives == "BTC")
+    }
+}
+
+impl fmt::Display for Point {
+    /// A name without spaces, such as `power_cut.after.send.redeem_beta`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.blow {
+            Blow::Kill => write!(f, "{}", self.moment),
+            Blow::KillBoth(others) => write!(f, "{}+{others}", self.moment),
+            Blow::PowerCut => write!(f, "power_cut.{}", self.moment),
+            Blow::Disk(DiskError::Full, write) => write!(f, "disk_full.write_{write}"),
+            Blow::Disk(DiskError::Broken, write) => write!(f, "disk_broken.write_{write}"),
+            Blow::FolderLost => write!(f, "folder_lost.{}", self.moment),
+        }
     }
 }
 
@@ -119,28 +179,94 @@ const DANGEROUS: &[&str] = &[
     "after.call.contract.countersign",
 ];
 
-/// All points of a scene, those of both roles and directions.
-pub fn points(scene: Scene, extent: Extent) -> Vec<Point> {
+/// Writes after which the disk fails: while the engine starts, while the swap is agreed on, and during it.
+const WRITES: &[u32] = &[1, 12, 30, 45, 60, 80];
+/// Of the kills of both engines that are not at two dangerous moments each so manieth is played.
+const SAMPLE: usize = 23;
+
+/// All points of a scene in which engines are killed, those of both roles and directions.
+pub fn kills(scene: Scene, extent: Extent) -> Vec<Point> {
+    let mut points = moments(scene, Blow::Kill, &["before", "after"]);
+    if extent == Extent::Short {
+        points.retain(is_dangerous);
+        if scene == Scene::Completes {
+            let power_cuts = moments(scene, Blow::PowerCut, &["after"]).into_iter().filter(is_dangerous);
+            points.extend(power_cuts.step_by(3));
+            points.extend(disk_failures().into_iter().skip(3).step_by(7));
+            points.extend(both().into_iter().step_by(16));
+        }
+        return points;
+    }
+    points.extend(moments(scene, Blow::PowerCut, &["after"]).into_iter().filter(is_dangerous));
+    if scene == Scene::Completes {
+        points.extend(disk_failures());
+        points.extend(both());
+    }
+    points
+}
+
+/// All points of a scene in which a data folder is lost.
+pub fn losses(scene: Scene, extent: Extent) -> Vec<Point> {
+    let mut points = moments(scene, Blow::FolderLost, &["after"]);
+    if extent == Extent::Short {
+        points.retain(is_dangerous);
+        points = points.into_iter().step_by(2).collect();
+    }
+    points
+}
+
+fn is_dangerous(point: &Point) -> bool {
+    DANGEROUS.contains(&point.moment.as_str())
+}
+
+fn deeds(scene: Scene, role: Role, is_maker: bool) -> Vec<&'static str> {
+    match (scene, role) {
+        (Scene::Completes, Role::Initiator) => [if is_maker { MAKER } else { TAKER }, INITIATOR].concat(),
+        (Scene::Completes, Role::Participant) => [if is_maker { MAKER } else { TAKER }, PARTICIPANT].concat(),
+        (Scene::AlphaComesBack, Role::Initiator) => ALPHA_BACK.to_vec(),
+        (Scene::BetaComesBack, Role::Participant) => BETA_BACK.to_vec(),
+        (Scene::AlphaComesBack, Role::Participant) | (Scene::BetaComesBack, Role::Initiator) => Vec::new(),
+    }
+}
+
+fn moments(scene: Scene, blow: Blow, whens: &[&str]) -> Vec<Point> {
     let mut points = Vec::new();
     for maker_gives in ["TFT", "BTC"] {
         for role in [Role::Initiator, Role::Participant] {
-            let is_maker = (role == Role::Initiator) == (maker_gives == "BTC");
-            let deeds: Vec<&str> = match (scene, role) {
-                (Scene::Completes, Role::Initiator) => [if is_maker { MAKER } else { TAKER }, INITIATOR].concat(),
-                (Scene::Completes, Role::Participant) => [if is_maker { MAKER } else { TAKER }, PARTICIPANT].concat(),
-                (Scene::AlphaComesBack, Role::Initiator) => ALPHA_BACK.to_vec(),
-                (Scene::BetaComesBack, Role::Participant) => BETA_BACK.to_vec(),
-                (Scene::AlphaComesBack, Role::Participant) | (Scene::BetaComesBack, Role::Initiator) => continue,
-            };
-            for deed in deeds {
-                for when in ["before", "after"] {
-                    points.push(Point { moment: format!("{when}.{deed}"), role, maker_gives, scene });
+            for deed in deeds(scene, role, (role == Role::Initiator) == (maker_gives == "BTC")) {
+                for when in whens {
+                    points.push(Point { blow: blow.clone(), moment: format!("{when}.{deed}"), role, maker_gives, scene });
                 }
             }
         }
     }
-    if extent == Extent::Short {
-        points.retain(|point| DANGEROUS.contains(&point.moment.as_str()));
+    points
+}
+
+/// Kills of both engines in one swap: at every two dangerous moments, and a sample of all others.
+fn both() -> Vec<Point> {
+    let kills = moments(Scene::Completes, Blow::Kill, &["before", "after"]);
+    let mut all = Vec::new();
+    for one in kills.iter().filter(|point| point.role == Role::Initiator) {
+        for two in kills.iter().filter(|point| point.role == Role::Participant && point.maker_gives == one.maker_gives) {
+            let blow = Blow::KillBoth(two.moment.clone());
+            all.push((is_dangerous(one) && is_dangerous(two), Point { blow, ..one.clone() }));
+        }
+    }
+    let (dangerous, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|(dangerous, _)| *dangerous);
+    // A swap in one direction is as good as in the other when both are killed within it.
+    let dangerous = dangerous.into_iter().filter(|(_, point)| point.maker_gives == "TFT");
+    dangerous.chain(others.into_iter().step_by(SAMPLE * 3)).map(|(_, point)| point).collect()
+}
+
+fn disk_failures() -> Vec<Point> {
+    let mut points = Vec::new();
+    for (place, write) in WRITES.iter().enumerate() {
+        for (error, maker_gives) in [(DiskError::Full, ["TFT", "BTC"][place % 2]), (DiskError::Broken, ["BTC", "TFT"][place % 2])] {
+            for role in [Role::Initiator, Role::Participant] {
+                points.push(Point { blow: Blow::Disk(error, *write), moment: String::new(), role, maker_gives, scene: Scene::Completes });
+            }
+        }
     }
     points
 }
@@ -151,8 +277,12 @@ mod tests {
 
     #[test]
     fn a_short_sweep_has_every_dangerous_moment() {
-        let mut short: Vec<String> =
-            Scene::ALL.into_iter().flat_map(|scene| points(scene, Extent::Short)).map(|point| point.moment).collect();
+        let mut short: Vec<String> = Scene::ALL
+            .into_iter()
+            .flat_map(|scene| kills(scene, Extent::Short))
+            .map(|point| point.moment)
+            .filter(|moment| DANGEROUS.contains(&moment.as_str()))
+            .collect();
         short.sort();
         short.dedup();
         assert_eq!(short.len(), DANGEROUS.len());
@@ -160,11 +290,20 @@ mod tests {
 
     #[test]
     fn both_directions_make_both_roles_makers_and_takers() {
-        let all = points(Scene::Completes, Extent::Whole);
+        let all = kills(Scene::Completes, Extent::Whole);
         for role in [Role::Initiator, Role::Participant] {
             for maker in [true, false] {
                 assert!(all.iter().any(|point| point.role == role && point.is_maker() == maker));
             }
         }
+    }
+
+    #[test]
+    fn no_two_points_have_the_same_name_role_and_direction() {
+        let all: Vec<Point> =
+            Scene::ALL.into_iter().flat_map(|scene| [kills(scene, Extent::Whole), losses(scene, Extent::Whole)].concat()).collect();
+        let names: std::collections::BTreeSet<String> =
+            all.iter().map(|point| format!("{point} {:?} {} {}", point.role, point.maker_gives, point.scene.name())).collect();
+        assert_eq!(names.len(), all.len());
     }
 }

@@ -1,0 +1,118 @@
+//! A swap of an engine whose data folder is gone: what is left of it comes to an end, whichever, and nobody loses anything.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::play::{Moment, Play, word};
+use super::point::{Role, Scene};
+use super::{Outcome, Verdict};
+use crate::localnet::engine::{self, decimal};
+use crate::rpc::Client;
+
+/// A swap that has not ended after so long waits for a timelock.
+const PATIENCE: Duration = Duration::from_secs(12);
+/// Engines that have come back know by then of every swap there is.
+const KNOWN_AFTER: Duration = Duration::from_secs(6);
+/// A restored swap is given up so long after T1.
+const LONG_AFTER_T1: u64 = 80 * 60 * 1000;
+
+/// What happened since the folder was lost.
+pub struct Lost {
+    since: Instant,
+    passed: usize,
+}
+
+impl Lost {
+    pub fn now() -> Self {
+        Self { since: Instant::now(), passed: 0 }
+    }
+}
+
+impl Play {
+    pub(super) fn follow_lost(&mut self, victim: &Client, other: &Client) -> Result<Option<Outcome>> {
+        let is_alone = self.point.scene != Scene::Completes;
+        if !engine::is_ready(victim) || !(is_alone || engine::is_ready(other)) {
+            self.last_error = "an engine is not ready".to_owned();
+            return Ok(None);
+        }
+        let Some(lost) = &self.lost else { return Ok(None) };
+        let waited = lost.since.elapsed();
+        if self.swap.is_none() {
+            self.swap = self.new_swap(victim)?.or(if is_alone { None } else { self.new_swap(other)? });
+        }
+        let Some(id) = self.swap.clone() else {
+            // The engine died before both had signed: nothing was at stake.
+            return Ok((waited > KNOWN_AFTER).then(|| self.end("no swap", Verdict::Fine)));
+        };
+        let mine = view(victim, &id);
+        let theirs = if is_alone { None } else { view(other, &id) };
+        let is_over = |swap: &Value| swap["outcome"].is_string();
+        if waited > KNOWN_AFTER
+            && mine.as_ref().is_none_or(is_over)
+            && let Some(theirs) = theirs.as_ref().filter(|swap| !is_over(swap) && is_unfunded(swap))
+        {
+            // It waits for money that never comes: its owner calls it off.
+            other.call("swap.refund", &json!({ "id": theirs["id"] }))?;
+            return Ok(None);
+        }
+        let views: Vec<&Value> = mine.iter().chain(&theirs).collect();
+        self.last_error = views.iter().map(|swap| word(&swap["phase"])).collect::<Vec<_>>().join(" / ");
+        // A contract that was handed over the moment before is known to its maker a moment later.
+        let all_ended = !views.is_empty() && views.iter().all(|swap| is_over(swap));
+        if all_ended && (mine.is_some() || waited > KNOWN_AFTER) {
+            return Ok(Some(self.judge_lost(mine.as_ref(), &views)));
+        }
+        if waited > PATIENCE && self.waits_for_clock().is_none() {
+            self.wait_for_next_timelock(&views)?;
+        }
+        Ok(None)
+    }
+
+    /// T2, then T1, then the time at which nothing can come of the swap any more.
+    fn wait_for_next_timelock(&mut self, views: &[&Value]) -> Result<()> {
+        let Some(lost) = &mut self.lost else { return Ok(()) };
+        lost.since = Instant::now();
+        lost.passed += 1;
+        let passed = lost.passed;
+        let timelock = |side: &str| views.iter().find_map(|swap| decimal(&swap[side]["refund_after"]).ok());
+        let t1 = timelock("alpha").unwrap_or_default();
+        let moment = match (passed, timelock("beta")) {
+            (1, Some(t2)) => Moment::TfChain(t2),
+            (1 | 2, _) => Moment::Bitcoin(t1),
+            _ => Moment::Bitcoin(t1 + LONG_AFTER_T1),
+        };
+        self.wait_for_clock(moment);
+        Ok(())
+    }
+
+    fn judge_lost(&self, mine: Option<&Value>, views: &[&Value]) -> Outcome {
+        let is = |side: &str, status: &str| views.iter().any(|swap| swap[side]["status"] == status);
+        let spent = |side: &str| is(side, "redeemed") || is(side, "refunded");
+        // An HTLC that nobody spends is lost to who funded it; and nobody may have taken both.
+        let stranded = |side: &str| is(side, "funded") && !spent(side);
+        let robbed = |of: &str, by: &str| is(of, "redeemed") && !is(by, "redeemed") && (spent(by) || stranded(by));
+        let lost = |own: &str, others: &str| stranded(own) || robbed(own, others);
+        let (own, others) = match self.point.role {
+            Role::Initiator => ("alpha", "beta"),
+            Role::Participant => ("beta", "alpha"),
+        };
+        // Who is left alone has a counterparty that does not come back for its own.
+        let both_are_there = self.point.scene == Scene::Completes;
+        let outcome = mine.map_or("no swap".to_owned(), |swap| word(&swap["outcome"]));
+        if lost(own, others) || both_are_there && lost(others, own) || outcome.contains("lost") {
+            let legs = |side: &str| views.iter().map(|swap| word(&swap[side]["status"])).collect::<Vec<_>>().join("/");
+            return self.end(format!("{outcome}, alpha {}, beta {}", legs("alpha"), legs("beta")), Verdict::Lost);
+        }
+        self.end(outcome, Verdict::Fine)
+    }
+}
+
+fn is_unfunded(swap: &Value) -> bool {
+    ["alpha", "beta"].iter().all(|side| swap[side]["status"] == "unfunded")
+}
+
+fn view(engine: &Client, id: &str) -> Option<Value> {
+    engine.call("swap.get", &json!({ "id": id })).ok()
+}
