@@ -161,6 +161,15 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Replace Bitcoin's newest blocks, one to seven of them, at each step of a swap, on real nodes; nobody loses anything.
+    Reorg {
+        /// Only the most dangerous ones.
+        #[arg(long)]
+        short: bool,
+        /// One JSON object a case, and one at the end.
+        #[arg(long)]
+        json: bool,
+    },
     /// Take an engine's data folder away at every state of a swap, on real nodes: it comes back from its words and the copies
     /// that others keep, and nobody loses anything.
     Restore {
@@ -307,6 +316,10 @@ fn run(command: Command) -> Result<()> {
         Command::KillSweep { short, json } => {
             let extent = if short { sweep::Extent::Short } else { sweep::Extent::Whole };
             sweep::run(&cache, &checkout()?, output(json), sweep::Kind::Kill, extent)
+        }
+        Command::Reorg { short, json } => {
+            let extent = if short { sweep::Extent::Short } else { sweep::Extent::Whole };
+            sweep::reorg::run(&cache, &checkout()?, output(json), extent)
         }
         Command::Restore { short, json } => {
             let extent = if short { sweep::Extent::Short } else { sweep::Extent::Whole };

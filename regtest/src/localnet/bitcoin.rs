@@ -17,6 +17,7 @@ const NOBODY: &str = "raw(51)";
 pub const MEDIAN_TIME_BLOCKS: u32 = 11;
 /// A coinbase output can be spent when this many blocks lie on its own.
 pub const COINBASE_MATURITY: u32 = 100;
+const SATS_PER_BITCOIN: u64 = 100_000_000;
 
 /// Prepares the data folder and says how to start bitcoind.
 pub fn spec(home: &Home, bitcoind: &Path, port: u16) -> Result<(Spec, BitcoinState)> {
@@ -57,6 +58,9 @@ pub fn spec(home: &Home, bitcoind: &Path, port: u16) -> Result<(Spec, BitcoinSta
     Ok((spec, state))
 }
 
+/// Where the rewards of a branch go: its blocks differ from those they replace.
+const NOBODY_ELSE: &str = "raw(52)";
+
 #[derive(Clone, Debug)]
 pub struct Bitcoin {
     client: Client,
@@ -72,6 +76,13 @@ pub struct MinedTransaction {
     pub fee: Option<u64>,
     /// Satoshis of each output.
     pub outputs: Vec<u64>,
+}
+
+/// Coins by their names, and what they are worth together.
+#[derive(Clone, Debug)]
+pub struct Coins {
+    coins: Vec<Value>,
+    sats: u64,
 }
 
 impl Bitcoin {
@@ -98,6 +109,51 @@ impl Bitcoin {
     pub fn mine_to(&self, blocks: u32, address: &str) -> Result<()> {
         self.client.call("generatetoaddress", &json!([blocks, address]))?;
         Ok(())
+    }
+
+    /// Takes the newest `blocks` out of the chain. Their transactions wait again.
+    pub fn take_back(&self, blocks: u64) -> Result<()> {
+        let first = self.height()? + 1 - blocks;
+        let hash = self.client.call("getblockhash", &json!([first]))?;
+        self.client.call("invalidateblock", &json!([hash]))?;
+        Ok(())
+    }
+
+    /// Mines a block with just these transactions, ids of waiting ones or raw ones, each behind those it spends.
+    pub fn mine_with(&self, transactions: &[String]) -> Result<()> {
+        self.client.call("generateblock", &json!([NOBODY_ELSE, transactions]))?;
+        Ok(())
+    }
+
+    /// Ids of all transactions that wait, each behind those it spends.
+    pub fn waiting(&self) -> Result<Vec<String>> {
+        let waiting = self.client.call("getrawmempool", &json!([true]))?;
+        let waiting = waiting.as_object().ok_or_else(|| anyhow!("the mempool is no list"))?;
+        let mut ids: Vec<(u64, String)> =
+            waiting.iter().map(|(id, entry)| (entry["ancestorcount"].as_u64().unwrap_or(u64::MAX), id.clone())).collect();
+        ids.sort();
+        Ok(ids.into_iter().map(|(_, id)| id).collect())
+    }
+
+    /// The coins that a transaction in the block at `height` spends.
+    pub fn coins_of(&self, transaction: &str, height: u64) -> Result<Coins> {
+        let hash = self.client.call("getblockhash", &json!([height]))?;
+        let transaction = self.client.call("getrawtransaction", &json!([transaction, 2, hash]))?;
+        let inputs = transaction["vin"].as_array().cloned().unwrap_or_default();
+        let coins = inputs.iter().map(|input| json!({ "txid": input["txid"], "vout": input["vout"] })).collect();
+        let sats = inputs.iter().map(|input| satoshis(&input["prevout"]["value"])).sum::<Result<u64>>()?;
+        Ok(Coins { coins, sats })
+    }
+
+    /// A raw transaction that spends coins, which nothing in the chain spends, to `address`. Whoever has the private `descriptors`
+    /// can make it.
+    pub fn spend(&self, coins: &Coins, address: &str, fee: u64, descriptors: &[String], range: u32) -> Result<String> {
+        let amount = coins.sats.checked_sub(fee).ok_or_else(|| anyhow!("the coins do not pay the fee"))?;
+        let amount = format!("{}.{:08}", amount / SATS_PER_BITCOIN, amount % SATS_PER_BITCOIN);
+        let psbt = self.client.call("createpsbt", &json!([coins.coins, [{ address: amount }]]))?;
+        let objects: Vec<Value> = descriptors.iter().map(|descriptor| json!({ "desc": descriptor, "range": range })).collect();
+        let signed = self.client.call("descriptorprocesspsbt", &json!([psbt, objects]))?;
+        Ok(signed["hex"].as_str().ok_or_else(|| anyhow!("not all of the coins can be spent: {signed}"))?.to_owned())
     }
 
     /// Stops bitcoind's clock at this unix time.

@@ -40,9 +40,14 @@ impl Clock {
 
     /// Mines with bitcoind's clock in step.
     pub fn mine(&self, bitcoin: &Bitcoin, blocks: u32) -> Result<()> {
+        self.in_step(bitcoin, |bitcoin| bitcoin.mine(blocks))
+    }
+
+    /// Does something with bitcoind's clock in step.
+    pub fn in_step<T>(&self, bitcoin: &Bitcoin, work: impl FnOnce(&Bitcoin) -> Result<T>) -> Result<T> {
         let _lock = FileLock::acquire(&self.lock_file, |_| {})?;
         self.keep_in_step(bitcoin)?;
-        bitcoin.mine(blocks)
+        work(bitcoin)
     }
 
     /// Moves both chains' own times: the next TF Chain block carries the new time, and enough Bitcoin blocks are mined

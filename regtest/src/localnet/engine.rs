@@ -137,6 +137,11 @@ impl Making {
         serde_json::from_str(&found).context("`twinswap restore --json` printed no JSON")
     }
 
+    /// The mnemonic.
+    pub fn words(&self) -> Result<String> {
+        fs::read_to_string(&self.words).with_context(|| format!("cannot read {}", self.words.display()))
+    }
+
     fn command(&self, subcommand: &str) -> Command {
         let mut command = Command::new(&self.twinswap);
         clear_engine_environment(&mut command);

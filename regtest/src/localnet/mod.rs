@@ -100,6 +100,24 @@ impl Localnet {
         self.clock.advance(&self.bitcoin, &self.tfchain, by)
     }
 
+    /// Mines now.
+    pub fn mine(&self, blocks: u32) -> Result<()> {
+        self.clock.mine(&self.bitcoin, blocks)
+    }
+
+    /// Does something with bitcoind's clock in step with this localnet's.
+    pub fn in_step<T>(&self, work: impl FnOnce(&Bitcoin) -> Result<T>) -> Result<T> {
+        self.clock.in_step(&self.bitcoin, work)
+    }
+
+    /// An engine's mnemonic.
+    ///
+    /// # Errors
+    /// There is no such engine.
+    pub fn words(&self, who: &str) -> Result<String> {
+        self.engine_makings.get(who).ok_or_else(|| anyhow!("there is no engine {who}"))?.words()
+    }
+
     /// To be called a few times a second: mines when a block is due, and starts engines that somebody asked for.
     /// Returns what has ended by itself since the last call; nothing is started again unasked.
     pub fn tick(&mut self) -> Result<Vec<String>> {

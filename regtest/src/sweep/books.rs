@@ -76,7 +76,8 @@ impl Books {
         })
     }
 
-    pub fn close(&self, localnet: &Localnet) -> Result<Totals> {
+    /// `others` are transactions on Bitcoin that are no engine's.
+    pub fn close(&self, localnet: &Localnet, others: u64) -> Result<Totals> {
         let (mut fees, mut transactions) = (0, 0u64);
         for height in self.bitcoin_height + 1..=localnet.bitcoin().height()? {
             for transaction in localnet.bitcoin().transactions(height)? {
@@ -103,7 +104,7 @@ impl Books {
                 self.sats, self.units
             ));
         }
-        Ok(Totals { conserved, double_actions: transactions.abs_diff(2 * funded) })
+        Ok(Totals { conserved, double_actions: transactions.abs_diff(2 * funded + others) })
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use super::legs::{Owner, has_lost};
 use super::play::{Moment, Play, word};
 use super::point::{Role, Scene};
 use super::{Outcome, Verdict};
@@ -88,20 +89,14 @@ impl Play {
     }
 
     fn judge_lost(&self, mine: Option<&Value>, views: &[&Value]) -> Outcome {
-        let is = |side: &str, status: &str| views.iter().any(|swap| swap[side]["status"] == status);
-        let spent = |side: &str| is(side, "redeemed") || is(side, "refunded");
-        // An HTLC that nobody spends is lost to who funded it; and nobody may have taken both.
-        let stranded = |side: &str| is(side, "funded") && !spent(side);
-        let robbed = |of: &str, by: &str| is(of, "redeemed") && !is(by, "redeemed") && (spent(by) || stranded(by));
-        let lost = |own: &str, others: &str| stranded(own) || robbed(own, others);
         let (own, others) = match self.point.role {
-            Role::Initiator => ("alpha", "beta"),
-            Role::Participant => ("beta", "alpha"),
+            Role::Initiator => (Owner::OfAlpha, Owner::OfBeta),
+            Role::Participant => (Owner::OfBeta, Owner::OfAlpha),
         };
         // Who is left alone has a counterparty that does not come back for its own.
         let both_are_there = self.point.scene == Scene::Completes;
         let outcome = mine.map_or("no swap".to_owned(), |swap| word(&swap["outcome"]));
-        if lost(own, others) || both_are_there && lost(others, own) || outcome.contains("lost") {
+        if has_lost(own, views) || both_are_there && has_lost(others, views) || outcome.contains("lost") {
             let legs = |side: &str| views.iter().map(|swap| word(&swap[side]["status"])).collect::<Vec<_>>().join("/");
             return self.end(format!("{outcome}, alpha {}, beta {}", legs("alpha"), legs("beta")), Verdict::Lost);
         }

@@ -2,17 +2,20 @@
 //! every swap must end as if nothing had been, or at least with nobody's loss.
 //!
 //! `cargo regtest kill-sweep`: an engine is killed (SIGKILL) just before and just behind everything it does; both are; its power is
-//! cut; its disk fails. `cargo regtest restore`: its data folder is lost.
+//! cut; its disk fails. `cargo regtest restore`: its data folder is lost. `cargo regtest reorg` is in `reorg`.
 //!
 //! Many pairs of engines share two chains, so that many swaps are under way at once. What a point is, and which there are, is in
 //! `point`; how one swap goes on to its end, in `play` and `lost`; the books at the end are kept in `books`.
 
 mod books;
 mod disk;
+mod legs;
 mod lost;
 mod play;
 mod point;
+pub mod reorg;
 mod report;
+mod wallet;
 
 use std::time::{Duration, Instant};
 
@@ -116,7 +119,7 @@ pub fn play(cache: &Cache, tools: &Tools, output: Output, kind: Kind, extent: Ex
     sweep.all(kind, extent).with_context(|| format!("the logs are in {}", folder.display()))?;
     let Sweep { books, mut localnet, outcomes, .. } = sweep;
     books.settle(&mut localnet)?;
-    let totals = books.close(&localnet)?;
+    let totals = books.close(&localnet, 0)?;
     report::finish(kind.title(), output, &outcomes, &totals, started)?;
     localnet.stop()
 }
