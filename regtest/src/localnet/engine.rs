@@ -152,11 +152,18 @@ impl Making {
 
 /// Whether the engine answers and sees both chains.
 pub fn is_ready(client: &Client) -> bool {
-    let connected = |status: Value| {
-        let chains = status["chains"].as_array().cloned().unwrap_or_default();
-        chains.len() == 2 && chains.iter().all(|chain| chain["connected"] == true && chain["height"].is_u64())
-    };
-    client.call("node.status", &json!({})).is_ok_and(connected)
+    ready(client).is_ok()
+}
+
+/// # Errors
+/// What the engine lacks to be ready.
+pub fn ready(client: &Client) -> Result<()> {
+    let status = client.call("node.status", &json!({}))?;
+    let chains = status["chains"].as_array().cloned().unwrap_or_default();
+    if chains.len() != 2 || chains.iter().any(|chain| chain["connected"] != true || !chain["height"].is_u64()) {
+        bail!("its chains are {}", status["chains"]);
+    }
+    Ok(())
 }
 
 /// What a new swap may use, in satoshis and TFT units.

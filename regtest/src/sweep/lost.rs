@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::legs::{Owner, has_lost};
@@ -34,9 +34,9 @@ impl Lost {
 impl Play {
     pub(super) fn follow_lost(&mut self, victim: &Client, other: &Client) -> Result<Option<Outcome>> {
         let is_alone = self.point.scene != Scene::Completes;
-        if !engine::is_ready(victim) || !(is_alone || engine::is_ready(other)) {
-            self.last_error = "an engine is not ready".to_owned();
-            return Ok(None);
+        engine::ready(victim).with_context(|| format!("{} is not ready", self.victim))?;
+        if !is_alone {
+            engine::ready(other).with_context(|| format!("{} is not ready", self.other))?;
         }
         let Some(lost) = &self.lost else { return Ok(None) };
         let waited = lost.since.elapsed();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
 
 use super::disk::Disk;
@@ -201,13 +201,17 @@ impl Play {
     }
 
     fn agree(&mut self, localnet: &Localnet, victim: &Client, other: &Client) -> Result<Option<Outcome>> {
-        if !engine::is_ready(victim) || !engine::is_ready(other) {
-            self.last_error = "an engine is not ready".to_owned();
-            return Ok(None);
-        }
+        engine::ready(victim).with_context(|| format!("{} is not ready", self.victim))?;
+        engine::ready(other).with_context(|| format!("{} is not ready", self.other))?;
         if self.offer.is_none() && self.died.is_empty() && self.old.is_empty() {
             self.old = ids(victim)?.into_iter().chain(ids(other)?).collect();
             self.old.insert(String::new());
+            // Orders of the swap before, to a maker that has forgotten them.
+            for taker in [victim, other] {
+                for order in items(&taker.call("order.list", &json!({ "open_only": true }))?) {
+                    taker.call("order.cancel", &json!({ "id": order["id"] }))?;
+                }
+            }
         }
         let (maker, taker, makers_name) = if self.point.is_maker() { (victim, other, &self.victim) } else { (other, victim, &self.other) };
         let (mine, theirs) = (self.new_swap(victim)?, self.new_swap(other)?);
