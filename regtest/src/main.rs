@@ -17,6 +17,7 @@ mod logs;
 mod npm;
 mod progress;
 mod rpc;
+mod secrets;
 mod setup;
 mod status;
 mod supervisor;
@@ -133,6 +134,8 @@ enum Command {
         #[arg(long, default_value_t = differential::CASES, value_parser = clap::value_parser!(u32).range(64..=400))]
         cases: u32,
     },
+    /// The demo with engines that log at TRACE; then no secret of theirs may be in their logs, databases or answers.
+    Secrets,
     /// The table of benchmarks: ratios of two things measured in one run.
     Bench {
         /// The last line of standard output is one JSON object; the table and progress go to standard error.
@@ -276,7 +279,7 @@ fn run(command: Command) -> Result<()> {
         Command::Setup(chains) => setup::run(&cache, &checkout()?, chains.parts()).map(drop),
         Command::Up { name, chains, detach, block_seconds, keep } => {
             let tools = setup::run(&cache, &checkout()?, chains.parts())?;
-            let order = Order { tools, options: Options { name: name.name, block_seconds, keep, pairs: 1, keeper: false } };
+            let order = Order { tools, options: Options { name: name.name, block_seconds, keep, pairs: 1, keeper: false, trace: false } };
             if detach {
                 println!("{}", status::introduction(&supervisor::detach(&cache, &order)?));
                 return Ok(());
@@ -312,6 +315,7 @@ fn run(command: Command) -> Result<()> {
             let checkout = checkout()?;
             differential::run(&cache, &checkout, &setup::run(&cache, &checkout, Parts::Chains)?, cases)
         }
+        Command::Secrets => secrets::run(&cache, &checkout()?),
         Command::Bench { json } => bench::run(&cache, &checkout()?, output(json)),
         Command::KillSweep { short, json } => {
             let extent = if short { sweep::Extent::Short } else { sweep::Extent::Whole };

@@ -1,5 +1,6 @@
 //! A JSON-RPC client over HTTP, blocking, for bitcoind, the TF Chain node and the engines alike.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fmt, fs};
@@ -47,6 +48,7 @@ pub struct Client {
     url: String,
     auth: Auth,
     agent: ureq::Agent,
+    record: Option<PathBuf>,
 }
 
 impl Client {
@@ -58,7 +60,12 @@ impl Client {
             .proxy(None)
             .build()
             .new_agent();
-        Self { url: url.into(), auth, agent }
+        Self { url: url.into(), auth, agent, record: None }
+    }
+
+    /// Appends every answer to a file.
+    pub fn recording(self, file: PathBuf) -> Self {
+        Self { record: Some(file), ..self }
     }
 
     /// One call. `params` is an array, or one object for named parameters.
@@ -82,6 +89,10 @@ impl Client {
         let mut response = request.send(body)?;
         let status = response.status();
         let text = response.body_mut().with_config().limit(MAX_ANSWER).read_to_string()?;
+        if let Some(file) = &self.record {
+            let mut record = fs::File::options().create(true).append(true).open(file)?;
+            writeln!(record, "{text}")?;
+        }
         let mut answer: Value = match serde_json::from_str(&text) {
             Ok(answer) => answer,
             Err(_) => bail!("HTTP {status}: {}", text.chars().take(200).collect::<String>()),

@@ -11,9 +11,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::cache::Cache;
 use crate::command::{cargo, run_logged, tail};
-use crate::demo::{self, Output};
+use crate::demo::Output;
 use crate::differential;
 use crate::progress::say;
+use crate::secrets::Left;
 use crate::setup::{self, Parts, Timed, Tools};
 use crate::sweep;
 use crate::tool;
@@ -29,15 +30,16 @@ const SEEDS: u32 = 2_000;
 /// The first thing that fails; a failing test's output is shown.
 pub fn run(cache: &Cache, checkout: &Path) -> Result<()> {
     let tools = setup::run(cache, checkout, Parts::ChainsAndEngine)?;
-    demo::play(cache, &tools, Output::Tables)?;
+    let left = Left::by_demo(cache, &tools)?;
     wallet_checks::run(cache, checkout, &tools)?;
     differential::run(cache, checkout, &tools, differential::FEW_CASES)?;
     tool::SIMULATE.run(cache, checkout, &["--seeds".to_owned(), SEEDS.to_string()])?;
     tool::MODEL.run(cache, checkout, &[])?;
     sweep::play(cache, &tools, Output::Tables, sweep::Kind::Kill, sweep::Extent::Short)?;
     sweep::play(cache, &tools, Output::Tables, sweep::Kind::Restore, sweep::Extent::Short)?;
+    sweep::reorg::play(cache, &tools, Output::Tables, sweep::Extent::Short)?;
     tfchain_tests(cache, checkout)?;
-    engine_tests(cache, checkout, &tools)
+    engine_tests(cache, checkout, &tools, &left)
 }
 
 /// The tests of the pallets, the runtime and the node, in their own workspace.
@@ -55,10 +57,11 @@ fn tfchain_tests(cache: &Cache, checkout: &Path) -> Result<()> {
 }
 
 /// The tests of the main workspace, shown as they run. Nothing is printed after them.
-fn engine_tests(cache: &Cache, checkout: &Path, tools: &Tools) -> Result<()> {
+fn engine_tests(cache: &Cache, checkout: &Path, tools: &Tools, left: &Left) -> Result<()> {
     say("tests of the main workspace");
     let mut command = tests_of(checkout, &cache.target("engine"));
-    command.envs(tools.environment());
+    let (name, folder) = left.environment();
+    command.envs(tools.environment()).env(name, folder);
     // Runners write their summary to standard error: whoever reads only standard output is to see it as well.
     let out = stdout().as_fd().try_clone_to_owned()?;
     let status = command.stdin(Stdio::null()).stderr(Stdio::from(out)).status().context("cannot start the test runner")?;

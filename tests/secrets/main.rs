@@ -5,6 +5,7 @@
 
 mod answers;
 mod daemon;
+mod demo;
 mod log;
 mod search;
 mod wallet;

@@ -6,7 +6,7 @@ mod report;
 mod scene;
 mod stage;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -38,16 +38,18 @@ pub enum Output {
 /// A scene does not end as it should, or the balances are not exactly what the swaps and the fees explain.
 pub fn run(cache: &Cache, checkout: &Path, output: Output) -> Result<()> {
     let tools = setup::run(cache, checkout, Parts::ChainsAndEngine)?;
-    play(cache, &tools, output)
+    play(cache, &tools, output, false).map(drop)
 }
 
-/// The same with programs that are there already.
-pub fn play(cache: &Cache, tools: &Tools, output: Output) -> Result<()> {
+/// The same with programs that are there already. With `trace` engines log at TRACE, their answers are written down, and the
+/// folder stays: it is returned.
+pub fn play(cache: &Cache, tools: &Tools, output: Output, trace: bool) -> Result<PathBuf> {
     interrupt::listen()?;
     let started = Instant::now();
     let name = format!("demo-{}", std::process::id());
     say("starting bitcoind, a TF Chain node, alice's engine and bob's");
-    let localnet = Localnet::start(cache, tools, Options { name, block_seconds: BLOCK_SECONDS, keep: false, pairs: 1, keeper: false })?;
+    let localnet =
+        Localnet::start(cache, tools, Options { name, block_seconds: BLOCK_SECONDS, keep: trace, pairs: 1, keeper: false, trace })?;
     let mut stage = Stage::new(localnet);
     let report = match scenes(&mut stage, output) {
         Ok(report) => report,
@@ -55,6 +57,7 @@ pub fn play(cache: &Cache, tools: &Tools, output: Output) -> Result<()> {
         // Dropped without an orderly end, the localnet's folder and logs stay for whoever wants to know why.
         Err(error) => return Err(error.context(format!("the logs are in {}", stage.folder().display()))),
     };
+    let folder = stage.folder().to_path_buf();
     stage.close()?;
     say(format!("demo took {}", clock(started.elapsed())));
     if output == Output::Json {
@@ -63,7 +66,7 @@ pub fn play(cache: &Cache, tools: &Tools, output: Output) -> Result<()> {
     if !report.is_conserved() {
         bail!("the balances are not what the swaps and the fees explain");
     }
-    Ok(())
+    Ok(folder)
 }
 
 fn scenes(stage: &mut Stage, output: Output) -> Result<Report> {

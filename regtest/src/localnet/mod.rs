@@ -48,6 +48,9 @@ pub struct Options {
     /// And one engine that keeps copies of all their contracts.
     #[serde(default)]
     pub keeper: bool,
+    /// Engines log at TRACE, and all that they answer is written down beside their logs.
+    #[serde(default)]
+    pub trace: bool,
 }
 
 fn one() -> usize {
@@ -92,7 +95,8 @@ impl Localnet {
     /// # Errors
     /// There is no such engine.
     pub fn engine(&self, who: &str) -> Result<Client> {
-        Ok(self.engine_state(who)?.client())
+        let client = self.engine_state(who)?.client();
+        Ok(if self.options.trace { client.recording(self.home.folder().join(format!("{who}.answers"))) } else { client })
     }
 
     /// Moves the time of both chains.

@@ -74,6 +74,9 @@ impl Localnet {
             }
         }
         engine::introduce_keeper(&mut engines);
+        if options.trace {
+            engines.iter_mut().for_each(|engine| engine.spec.env.push(("TWINSWAP_LOG_FILTER".to_owned(), "trace".to_owned())));
+        }
         let endowments: Vec<Endowment> = engines
             .iter()
             .filter(|engine| engine.spec.name.starts_with(BOB))

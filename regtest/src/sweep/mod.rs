@@ -112,7 +112,7 @@ pub fn play(cache: &Cache, tools: &Tools, output: Output, kind: Kind, extent: Ex
     let localnet = Localnet::start(
         cache,
         tools,
-        Options { name, block_seconds: BLOCK_SECONDS, keep: false, pairs: PAIRS, keeper: kind == Kind::Restore },
+        Options { name, block_seconds: BLOCK_SECONDS, keep: false, pairs: PAIRS, keeper: kind == Kind::Restore, trace: false },
     )?;
     let folder = localnet.folder().to_path_buf();
     let mut sweep = Sweep { books: Books::open(&localnet, PAIRS)?, localnet, outcomes: Vec::new(), output };
