@@ -124,6 +124,30 @@ impl Redeem {
     }
 }
 
+/// An exit to be signed in advance, for somebody without a key to send. A redeem shows no preimage yet.
+#[derive(Clone, Debug)]
+pub struct Presign {
+    /// The leg.
+    pub terms: LegTerms,
+    /// The engine's own salt of this swap.
+    pub salt: Salt,
+    /// The HTLC.
+    pub htlc: HtlcRef,
+    /// Which way out.
+    pub exit: ExitKind,
+    /// What it pays.
+    pub fee_rate: FeeRate,
+}
+
+/// The two ways out of an HTLC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitKind {
+    /// With the preimage.
+    Redeem,
+    /// After the timelock.
+    Refund,
+}
+
 /// A Bitcoin fee rate in satoshis per 1000 weight units; 250 is 1 sat/vB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FeeRate(pub u64);
@@ -265,11 +289,29 @@ pub trait Chain: Send + Sync {
     /// Starts looking for this leg's HTLC, from the stream's position on. Idempotent. Cheap: an entry in an index.
     fn track(&self, terms: LegTerms);
 
+    /// The same for a leg that somebody else began: its past, which reaches back to `since` at the most, is told too.
+    fn track_past(&self, terms: LegTerms, since: ChainTime) {
+        let _ = since;
+        self.track(terms);
+    }
+
     /// Stops looking.
     fn untrack(&self, swap: &SwapId);
 
     /// Signs, and does not send. `reserved` coins are not used.
     async fn prepare(&self, op: &HtlcOp, reserved: &[String]) -> Result<SignedTx, ChainError>;
+
+    /// Signs an exit in advance; sends nothing. Refused where an exit needs no signature: anybody can make one there.
+    async fn presign(&self, exit: &Presign) -> Result<SignedTx, ChainError> {
+        let _ = exit;
+        Err(ChainError::Refused { side: self.side(), reason: "nothing is signed in advance on this chain".into() })
+    }
+
+    /// Reads an exit that was signed in advance, puts the preimage in, and checks that it is what `op` asks for. Pure.
+    fn complete(&self, op: &HtlcOp, presigned: &[u8]) -> Result<SignedTx, ChainError> {
+        let _ = (op, presigned);
+        Err(ChainError::Refused { side: self.side(), reason: "nothing is signed in advance on this chain".into() })
+    }
 
     /// Sends. Safe to repeat: a transaction the node knows already, or whose effect the chain shows already, is a success.
     async fn broadcast(&self, tx: &SignedTx) -> Result<TxRef, ChainError>;
