@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use swap_contract::bytes::SwapId;
 use swap_contract::leg::{Side, TxRef};
-use swap_contract::port::{Balance, Chain, ChainError, ChainUpdate, FeeRate, HtlcOp, LegTerms, Presign, Quote, QuoteFor, SignedTx, Wallet};
+use swap_contract::port::{
+    Balance, Chain, ChainError, ChainUpdate, FeeRate, HtlcOp, LegTerms, Presign, Presigned, Quote, QuoteFor, SignedTx, Wallet,
+};
 use swap_contract::time::{ChainTime, Height, Tip};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -54,8 +56,8 @@ impl Chain for Bitcoin {
         self.node.presign(exit).await
     }
 
-    fn complete(&self, op: &HtlcOp, presigned: &[u8]) -> Result<SignedTx, ChainError> {
-        presign::complete(op, presigned)
+    fn complete(&self, exit: &Presigned<'_>, bytes: &[u8]) -> Result<SignedTx, ChainError> {
+        presign::complete(exit, bytes)
     }
 
     async fn broadcast(&self, tx: &SignedTx) -> Result<TxRef, ChainError> {

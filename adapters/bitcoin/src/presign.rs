@@ -5,8 +5,9 @@ use crate::send::{self, outpoint, refused, signed};
 use bitcoin::FeeRate;
 use bitcoin::Transaction;
 use bitcoin::consensus::deserialize;
-use htlc_bitcoin::{Redeem, Refund, complete_redeem, complete_refund, presign_redeem, refund};
-use swap_contract::port::{ChainError, ExitKind, HtlcOp, OpKind, Presign, SignedTx};
+use htlc_bitcoin::{Refund, complete_redeem, complete_refund, presign_redeem, refund};
+use swap_contract::bytes::Preimage;
+use swap_contract::port::{ChainError, ExitKind, Presign, Presigned, SignedTx};
 
 impl Node {
     /// Signs an exit that pays to this wallet. A redeem has no preimage yet.
@@ -24,16 +25,12 @@ impl Node {
 }
 
 /// Reads an exit that was signed in advance, and puts the preimage in.
-pub fn complete(op: &HtlcOp, presigned: &[u8]) -> Result<SignedTx, ChainError> {
-    let htlc = send::htlc(&op.terms)?;
-    let tx: Transaction = deserialize(presigned).map_err(|error| refused(&error))?;
-    let done = match &op.kind {
-        OpKind::Redeem(redeem) => {
-            let (outpoint, preimage) = (outpoint(redeem.htlc())?, *redeem.preimage().expose());
-            complete_redeem(&Redeem { htlc: &htlc, outpoint, preimage }, tx)
-        }
-        OpKind::Refund { htlc: at } => complete_refund(&Refund { htlc: &htlc, outpoint: outpoint(at)? }, tx),
-        OpKind::Fund { .. } => return Err(refused(&"a funding is not signed in advance")),
+pub fn complete(exit: &Presigned<'_>, bytes: &[u8]) -> Result<SignedTx, ChainError> {
+    let (htlc, at) = (send::htlc(exit.terms)?, outpoint(exit.htlc)?);
+    let tx: Transaction = deserialize(bytes).map_err(|error| refused(&error))?;
+    let done = match exit.exit {
+        ExitKind::Redeem => complete_redeem(&htlc, at, exit.preimage.map(Preimage::expose), tx),
+        ExitKind::Refund => complete_refund(&htlc, at, tx),
     };
     let done = done.map_err(|error| refused(&error))?;
     Ok(signed(&done.tx, done.fee))

@@ -13,7 +13,7 @@ use futures::stream::BoxStream;
 use std::collections::BTreeMap;
 use swap_contract::bytes::{Preimage, SwapId};
 use swap_contract::leg::{HtlcRef, Side, TxRef};
-use swap_contract::port::{Chain, ChainError, ChainUpdate, ExitKind, HtlcOp, LegTerms, OpKind, Presign, QuoteFor, SignedTx};
+use swap_contract::port::{Chain, ChainError, ChainUpdate, ExitKind, HtlcOp, LegTerms, OpKind, Presign, Presigned, QuoteFor, SignedTx};
 use swap_contract::time::{ChainTime, Height, Tip};
 
 /// An owner's handle on the chain.
@@ -203,11 +203,15 @@ impl Chain for SimPort {
         })
     }
 
-    fn complete(&self, op: &HtlcOp, presigned: &[u8]) -> Result<SignedTx, ChainError> {
-        let mut tx: Tx = serde_json::from_slice(presigned).map_err(|error| self.refused(&error.to_string()))?;
-        match (&op.kind, &mut tx.body) {
-            (OpKind::Redeem(redeem), Body::Redeem { htlc, preimage, .. }) if htlc == redeem.htlc() => *preimage = redeem.preimage().clone(),
-            (OpKind::Refund { htlc: wanted }, Body::Refund { htlc, .. }) if htlc == wanted => {}
+    fn complete(&self, exit: &Presigned<'_>, bytes: &[u8]) -> Result<SignedTx, ChainError> {
+        let mut tx: Tx = serde_json::from_slice(bytes).map_err(|error| self.refused(&error.to_string()))?;
+        match (exit.exit, &mut tx.body) {
+            (ExitKind::Redeem, Body::Redeem { htlc, preimage, .. }) if htlc == exit.htlc => {
+                if let Some(public) = exit.preimage {
+                    *preimage = public.clone();
+                }
+            }
+            (ExitKind::Refund, Body::Refund { htlc, .. }) if htlc == exit.htlc => {}
             _ => return Err(self.refused("this is not the exit that is wanted")),
         }
         Ok(self.signed(&tx))

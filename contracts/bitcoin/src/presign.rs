@@ -3,7 +3,7 @@
 
 use crate::SECP;
 use crate::htlc::Htlc;
-use crate::spend::{self, Redeem, Refund, SpendError, UnsignedSpend};
+use crate::spend::{self, Redeem, SpendError, UnsignedSpend};
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::secp256k1::{Message, XOnlyPublicKey, schnorr};
 use bitcoin::sighash::{Prevouts, SighashCache};
@@ -53,12 +53,14 @@ pub fn presign_redeem(htlc: &Htlc, outpoint: OutPoint, payout: &Script, rate: Fe
     spend::redeem_unchecked(&[Redeem { htlc, outpoint, preimage: NO_PREIMAGE }], payout, rate)
 }
 
-/// Puts the preimage into a redeem that was signed without it.
-pub fn complete_redeem(redeem: &Redeem<'_>, mut tx: Transaction) -> Result<Presigned, PresignedError> {
-    let Redeem { htlc, outpoint, preimage } = redeem;
-    if sha256::Hash::hash(preimage).to_byte_array() != htlc.terms().hashlock {
-        return Err(PresignedError::WrongPreimage);
-    }
+/// Reads a redeem that was signed without the preimage. With a preimage it is put in, and must open the hashlock; without one the
+/// redeem is checked, and valid nowhere.
+pub fn complete_redeem(
+    htlc: &Htlc,
+    outpoint: OutPoint,
+    preimage: Option<&[u8; 32]>,
+    mut tx: Transaction,
+) -> Result<Presigned, PresignedError> {
     let way = Way {
         signer: htlc.redeem_key().x_only_public_key().0,
         script: htlc.redeem_script(),
@@ -66,19 +68,24 @@ pub fn complete_redeem(redeem: &Redeem<'_>, mut tx: Transaction) -> Result<Presi
         lock_time: LockTime::ZERO,
         elements: 4,
     };
-    let fee = way.check(htlc, *outpoint, &tx)?;
-    if tx.input[0].witness.nth(1).is_none_or(|element| element.len() != NO_PREIMAGE.len()) {
+    let fee = way.check(htlc, outpoint, &tx)?;
+    let witness = &tx.input[0].witness;
+    if witness.nth(1).is_none_or(|element| element.len() != NO_PREIMAGE.len()) {
         return Err(PresignedError::OtherWitness);
     }
-    let signature = tx.input[0].witness.nth(0).unwrap_or_default().to_vec();
-    let elements: [&[u8]; 4] = [&signature, preimage, way.script.as_bytes(), &way.control_block];
-    tx.input[0].witness = Witness::from_slice(&elements);
+    if let Some(preimage) = preimage {
+        if sha256::Hash::hash(preimage).to_byte_array() != htlc.terms().hashlock {
+            return Err(PresignedError::WrongPreimage);
+        }
+        let signature = witness.nth(0).unwrap_or_default().to_vec();
+        let elements: [&[u8]; 4] = [&signature, preimage, way.script.as_bytes(), &way.control_block];
+        tx.input[0].witness = Witness::from_slice(&elements);
+    }
     Ok(Presigned { tx, fee })
 }
 
 /// Reads a refund that was signed in advance.
-pub fn complete_refund(refund: &Refund<'_>, tx: Transaction) -> Result<Presigned, PresignedError> {
-    let Refund { htlc, outpoint } = refund;
+pub fn complete_refund(htlc: &Htlc, outpoint: OutPoint, tx: Transaction) -> Result<Presigned, PresignedError> {
     let way = Way {
         signer: htlc.refund_key().x_only_public_key().0,
         script: htlc.refund_script(),
@@ -86,7 +93,7 @@ pub fn complete_refund(refund: &Refund<'_>, tx: Transaction) -> Result<Presigned
         lock_time: LockTime::from_consensus(htlc.terms().refund_after),
         elements: 3,
     };
-    let fee = way.check(htlc, *outpoint, &tx)?;
+    let fee = way.check(htlc, outpoint, &tx)?;
     Ok(Presigned { tx, fee })
 }
 

@@ -139,6 +139,19 @@ pub struct Presign {
     pub fee_rate: FeeRate,
 }
 
+/// What an exit that was signed in advance should be.
+#[derive(Clone, Copy, Debug)]
+pub struct Presigned<'a> {
+    /// The leg.
+    pub terms: &'a LegTerms,
+    /// The HTLC.
+    pub htlc: &'a HtlcRef,
+    /// Which way out.
+    pub exit: ExitKind,
+    /// What a redeem shows, once it is public. Without it a redeem is checked, and not ready to be sent.
+    pub preimage: Option<&'a Preimage>,
+}
+
 /// The two ways out of an HTLC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitKind {
@@ -307,9 +320,9 @@ pub trait Chain: Send + Sync {
         Err(ChainError::Refused { side: self.side(), reason: "nothing is signed in advance on this chain".into() })
     }
 
-    /// Reads an exit that was signed in advance, puts the preimage in, and checks that it is what `op` asks for. Pure.
-    fn complete(&self, op: &HtlcOp, presigned: &[u8]) -> Result<SignedTx, ChainError> {
-        let _ = (op, presigned);
+    /// Reads an exit that was signed in advance, checks that it is what it should be, and puts the preimage in. Pure.
+    fn complete(&self, exit: &Presigned<'_>, bytes: &[u8]) -> Result<SignedTx, ChainError> {
+        let _ = (exit, bytes);
         Err(ChainError::Refused { side: self.side(), reason: "nothing is signed in advance on this chain".into() })
     }
 

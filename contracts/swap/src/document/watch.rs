@@ -32,7 +32,7 @@ pub struct WatchRequest {
 pub struct Package {
     /// The HTLC that they spend.
     pub htlc: HtlcRef,
-    /// The transactions, in lower-case hexadecimal: a redeem opens with the preimage, a refund with the HTLC's own name.
+    /// The transactions, in lower-case hexadecimal: encrypted with a key that follows from the HTLC.
     pub sealed: String,
 }
 
