@@ -220,4 +220,10 @@ fn a_watchers_folder_needs_no_words_and_no_passphrase() {
     // What is said stands above the file, and a role that does not fit the rest is refused.
     let refused = daemon(&["--role", "engine"]);
     assert!(refused.status.code() == Some(2) && text(&refused.stderr).contains("watch.watch_for"), "{}", text(&refused.stderr));
+    // An engine's swaps are not left to somebody without its keys.
+    let engine = folder.path().join("engine");
+    assert!(init(&engine, &[]).status.success());
+    let args = ["--role", "watcher", "--data-dir", engine.to_str().unwrap()];
+    let refused = program(env!("CARGO_BIN_EXE_twinswapd"), &args).output().unwrap();
+    assert!(refused.status.code() == Some(3) && text(&refused.stderr).contains("data folder of its own"), "{}", text(&refused.stderr));
 }

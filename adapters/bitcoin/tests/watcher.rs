@@ -82,6 +82,8 @@ fn preimage() -> Preimage {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redeem_that_was_signed_without_the_preimage_is_taken_once_it_is_put_in_and_a_higher_one_replaces_it() {
     let scene = Scene::new().await;
+    let mut eyes = Eyes::on(&scene.bob, None);
+    eyes.until_tip(scene.bitcoind.height().await).await;
     let [low, high] = [scene.presign(ExitKind::Redeem, 2).await, scene.presign(ExitKind::Redeem, 4).await];
     assert_eq!(tx(&low).output[0].script_pubkey, tx(&high).output[0].script_pubkey, "one address of bob's");
     let without = scene.complete(ExitKind::Redeem, None, &low).unwrap();
@@ -98,7 +100,6 @@ async fn a_redeem_that_was_signed_without_the_preimage_is_taken_once_it_is_put_i
     assert!(matches!(scene.carol.broadcast(&low).await, Err(ChainError::NotNow { .. })), "a lower one does not replace it");
     scene.bitcoind.mine(1).await;
     scene.carol.broadcast(&high).await.unwrap();
-    let mut eyes = Eyes::on(&scene.bob, None);
     eyes.until_tip(scene.bitcoind.height().await).await;
     assert_eq!(scene.bob.balance(&[]).await.unwrap().confirmed, AMOUNT - high.fee, "it is bob's");
 }
