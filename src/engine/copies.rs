@@ -34,7 +34,8 @@ impl Engine {
         };
         if shared.is_none() {
             let CopySettings { keep_for, watch, .. } = self.copies();
-            if !keep_for.contains(&copy.account) && !(watch.is_watcher && watch.watch_for.contains(&copy.account)) {
+            let is_served = keep_for.contains(&copy.account) || watch.is_watcher && watch.watch_for.contains(&copy.account);
+            if !is_served {
                 return Err(ApiError::NotFound { what: "swap" });
             }
             if self.store().count_copies(&copy.account).await? >= MAX_KEPT {
