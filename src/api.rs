@@ -1,8 +1,10 @@
 //! The words of the API: parameters, answers and errors. JSON-RPC, the command line and every later bus speak these.
 
 mod copies;
+mod watch;
 
 pub use copies::{KeepCopy, KeptCopy, ListCopies};
+pub use watch::{KeepWatch, Watching};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

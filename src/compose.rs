@@ -4,7 +4,7 @@ use crate::bus::http::HttpBus;
 use crate::config::{BitcoinAuth, Config};
 use crate::engine::host::Host;
 use crate::engine::keys::Keys;
-use crate::engine::{Chains, CopySettings, Engine, Parts, StartError};
+use crate::engine::{Chains, Engine, Parts, StartError};
 use crate::store::Store;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use chain_bitcoin::Bitcoin;
@@ -46,7 +46,7 @@ pub async fn start(config: &Config, keys: Keys, lock: File, host: Arc<dyn Host>)
         policy: config.policy,
         owners: config.owners.clone(),
         reach: config.reach(),
-        copies: CopySettings { keepers: config.copies.keepers.clone(), keep_for: config.copies.keep_for.clone() },
+        copies: config.copy_settings(),
         descriptors,
         lock: Some(lock),
     })

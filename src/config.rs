@@ -4,9 +4,12 @@ mod options;
 mod overrides;
 mod template;
 
-pub use options::{BitcoinAuth, BitcoinConfig, BusConfig, Config, CopiesConfig, LogConfig, RpcConfig, Secret, TfchainConfig};
+pub use options::{
+    BitcoinAuth, BitcoinConfig, BusConfig, Config, CopiesConfig, LogConfig, RpcConfig, RunAs, Secret, TfchainConfig, WatchConfig,
+};
 pub use template::{TEMPLATE, render};
 
+use crate::engine::{CopySettings, WatchSettings};
 use std::path::{Path, PathBuf};
 use swap_contract::policy::MAINNET;
 use zeroize::Zeroizing;
@@ -84,6 +87,13 @@ impl Config {
         self.bus.public_url.clone().unwrap_or_else(|| format!("http://{}", self.bus.listen))
     }
 
+    /// Who keeps copies and who watches, for whom. A watcher keeps the copies of those it watches for, and hands over nothing.
+    pub fn copy_settings(&self) -> CopySettings {
+        let is_watcher = self.role == RunAs::Watcher;
+        let watch = WatchSettings { watchers: self.watch.watchers.clone(), watch_for: self.watch.watch_for.clone(), is_watcher };
+        CopySettings { keepers: self.copies.keepers.clone(), keep_for: self.copies.keep_for.clone(), watch }
+    }
+
     /// The config in force as TOML, without secrets.
     pub fn to_toml(&self) -> String {
         toml::to_string_pretty(self).expect("tables of strings, numbers, flags and lists are TOML")
@@ -121,6 +131,24 @@ impl Config {
         self.check_listeners()?;
         for keeper in &self.copies.keepers {
             check_url("copies.keepers", keeper, &["http", "https"])?;
+        }
+        for watcher in &self.watch.watchers {
+            check_url("watch.watchers", watcher, &["http", "https"])?;
+        }
+        match self.role {
+            RunAs::Engine if !self.watch.watch_for.is_empty() => {
+                return Err(invalid(
+                    "watch.watch_for",
+                    "only a watcher watches for others: set `role = \"watcher\"`, on a data folder of its own",
+                ));
+            }
+            RunAs::Watcher if !self.watch.watchers.is_empty() || !self.copies.keepers.is_empty() => {
+                return Err(invalid(
+                    "watch.watchers",
+                    "a watcher has no swaps of its own to leave with anybody; leave it and `copies.keepers` empty",
+                ));
+            }
+            RunAs::Engine | RunAs::Watcher => {}
         }
         tracing_subscriber::EnvFilter::try_new(&self.log.filter).map_err(|error| invalid("log.filter", error.to_string()))?;
         Ok(())

@@ -71,6 +71,12 @@ pub enum ApiError {
     /// The caller has no or a wrong token.
     #[error("this method needs the owner's token (header `Authorization: Bearer ...`)")]
     Unauthorized,
+    /// A watcher trades nothing and has no wallet.
+    #[error("this engine is a watcher: it watches swaps for others, trades nothing and has no wallet")]
+    WatcherOnly,
+    /// The account is not one of those that this engine watches for.
+    #[error("this engine does not watch for this account")]
+    NotServed,
     /// A chain's node cannot be used.
     #[error(transparent)]
     Chain(#[from] ChainError),
@@ -119,6 +125,8 @@ impl ApiError {
             | ApiError::WrongState { .. }
             | ApiError::RefundNotDue { .. }
             | ApiError::Unauthorized
+            | ApiError::WatcherOnly
+            | ApiError::NotServed
             | ApiError::CounterpartyRefused { .. } => false,
         }
     }
@@ -138,6 +146,8 @@ impl ApiError {
             ApiError::WrongState { .. } => -32017,
             ApiError::RefundNotDue { .. } => -32018,
             ApiError::Unauthorized => -32001,
+            ApiError::WatcherOnly => -32023,
+            ApiError::NotServed => -32024,
             ApiError::Chain(_) => -32020,
             ApiError::Counterparty { .. } => -32021,
             ApiError::CounterpartyRefused { .. } => -32022,
@@ -161,6 +171,8 @@ impl ApiError {
             ApiError::WrongState { .. } => "wrong_state",
             ApiError::RefundNotDue { .. } => "refund_not_due",
             ApiError::Unauthorized => "unauthorized",
+            ApiError::WatcherOnly => "watcher_only",
+            ApiError::NotServed => "account_not_served",
             ApiError::Chain(ChainError::Unavailable { .. }) => "node_unavailable",
             ApiError::Chain(ChainError::NotNow { .. }) => "chain_not_now",
             ApiError::Chain(ChainError::InsufficientFunds { .. }) => "insufficient_funds",
@@ -190,6 +202,8 @@ impl ApiError {
             | ApiError::DuplicateHashlock
             | ApiError::WrongState { .. }
             | ApiError::Unauthorized
+            | ApiError::WatcherOnly
+            | ApiError::NotServed
             | ApiError::Chain(_)
             | ApiError::Counterparty { .. }
             | ApiError::Store(_)

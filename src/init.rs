@@ -2,7 +2,7 @@
 
 use crate::cli::args::InitArgs;
 use crate::cli::{CliError, passphrase, print};
-use crate::config::{Config, FILE_NAME, render};
+use crate::config::{Config, FILE_NAME, RunAs, render};
 use crate::engine::keys;
 use serde_json::json;
 use std::fs::{DirBuilder, OpenOptions};
@@ -17,6 +17,9 @@ use zeroize::Zeroizing;
 /// Makes the folder and prints what was made: with a mnemonic that is new, this once.
 pub fn init(data_dir: &Path, args: &InitArgs, as_json: bool) -> Result<(), CliError> {
     let data_dir = std::path::absolute(data_dir)?;
+    if args.role == RunAs::Watcher {
+        return init_watcher(&data_dir, args, as_json);
+    }
     if args.birthday.is_some() && args.mnemonic_file.is_none() {
         return Err(CliError::Usage("--birthday goes with --mnemonic-file: a new wallet has no past".into()));
     }
@@ -28,6 +31,30 @@ pub fn init(data_dir: &Path, args: &InitArgs, as_json: bool) -> Result<(), CliEr
     let told = if as_json { report_json(&data_dir, &made.account, new_words) } else { report(&data_dir, &made.account, new_words) };
     print(&told)?;
     config.write()
+}
+
+/// A watcher's folder: its identity, which guards no money, and a config.
+fn init_watcher(data_dir: &Path, args: &InitArgs, as_json: bool) -> Result<(), CliError> {
+    if args.mnemonic_file.is_some() || args.passphrase_file.is_some() {
+        return Err(CliError::Usage("a watcher has no mnemonic and no passphrase: leave --mnemonic-file and --passphrase-file out".into()));
+    }
+    let config = Fresh::check(data_dir, args, None)?;
+    make_folder(data_dir)?;
+    let account = keys::of_watcher(data_dir).map_err(usage)?.account();
+    config.write()?;
+    let folder = data_dir.display();
+    let told = if as_json {
+        report_json(data_dir, &account, None)
+    } else {
+        let next = format!("Next: look through {folder}/{FILE_NAME}, then start the watcher with\n  twinswapd --data-dir {folder}");
+        Zeroizing::new(format!("Made {folder}\nThe watcher's account, which holds no money: {account}\n\n{next}"))
+    };
+    print(&told)
+}
+
+fn make_folder(data_dir: &Path) -> Result<(), CliError> {
+    let folder = DirBuilder::new().recursive(true).mode(0o700).create(data_dir);
+    folder.map_err(|error| CliError::Usage(format!("{}: {error}", data_dir.display())))
 }
 
 /// A config that is not there yet.
@@ -64,8 +91,7 @@ impl Fresh {
 /// again.
 pub(crate) fn make_keys(data_dir: &Path, args: &InitArgs, words: Option<&str>) -> Result<keys::CreatedKeys, CliError> {
     let passphrase = passphrase::new(args.passphrase_file.as_deref()).map_err(usage)?;
-    let folder = DirBuilder::new().recursive(true).mode(0o700).create(data_dir);
-    folder.map_err(|error| CliError::Usage(format!("{}: {error}", data_dir.display())))?;
+    make_folder(data_dir)?;
     keys::create(data_dir, words, &passphrase).map_err(usage)
 }
 
@@ -102,9 +128,15 @@ fn options(args: &InitArgs, birthday: Option<u32>) -> Result<Vec<(&'static str, 
     if Policy::by_name(&policy).is_none() {
         return Err(CliError::Usage(format!("--policy: no policy `{policy}`: mainnet or regtest")));
     }
-    let owners: Vec<Value> = args.owners.iter().map(|owner| parse_owner(owner)).collect::<Result<_, _>>()?;
+    let accounts = |option: &str, given: &[String]| given.iter().map(|account| parse_account(option, account)).collect::<Result<_, _>>();
+    let owners: Vec<Value> = accounts("--owner", &args.owners)?;
+    let watch_for: Vec<Value> = accounts("--watch-for", &args.watch_for)?;
     let mut options =
         vec![("policy", Value::String(policy)), ("bitcoin.network", Value::String(network.to_string())), ("owners", Value::Array(owners))];
+    if args.role == RunAs::Watcher {
+        options.push(("role", Value::String("watcher".into())));
+    }
+    options.push(("watch.watch_for", Value::Array(watch_for)));
     match (&args.bitcoin_user, &args.bitcoin_password_file) {
         (Some(user), Some(file)) => {
             options.push(("bitcoin.user", Value::String(user.clone())));
@@ -123,8 +155,8 @@ fn options(args: &InitArgs, birthday: Option<u32>) -> Result<Vec<(&'static str, 
     Ok(options)
 }
 
-fn parse_owner(owner: &str) -> Result<Value, CliError> {
-    let account: Account = owner.parse().map_err(|error| CliError::Usage(format!("--owner {owner}: {error}")))?;
+fn parse_account(option: &str, text: &str) -> Result<Value, CliError> {
+    let account: Account = text.parse().map_err(|error| CliError::Usage(format!("{option} {text}: {error}")))?;
     Ok(Value::String(account.to_string()))
 }
 

@@ -4,7 +4,7 @@ use crate::bus::http::HttpBus;
 use crate::cli::args::RestoreArgs;
 use crate::cli::{CliError, passphrase, print};
 use crate::compose::{DATABASE, bitcoin_genesis};
-use crate::config::{Config, FILE_NAME, environment};
+use crate::config::{Config, FILE_NAME, RunAs, environment};
 use crate::engine::host::System;
 use crate::engine::keys::{self, Keys, SEED_FILE};
 use crate::engine::lock_folder;
@@ -63,6 +63,9 @@ type Chain = Result<Vec<Unexplained>, String>;
 /// Makes the folder if it is not there, asks for copies, stores what opens, and prints what was found.
 pub fn restore(data_dir: &Path, args: &RestoreArgs, as_json: bool) -> Result<(), CliError> {
     let data_dir = std::path::absolute(data_dir)?;
+    if args.init.role == RunAs::Watcher {
+        return Err(CliError::Usage("a watcher has no mnemonic to restore from; owners hand it their open swaps again".into()));
+    }
     let keys = open_keys(&data_dir, args)?;
     let file = data_dir.join(FILE_NAME);
     if !file.exists() {

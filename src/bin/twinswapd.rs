@@ -1,7 +1,7 @@
 //! The daemon `twinswapd`: one engine with its two listeners, from start to stop.
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask};
 use std::future::Future;
@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use twinswap::cli::passphrase;
 use twinswap::compose;
-use twinswap::config::{Config, FILE_NAME, TEMPLATE, default_data_dir, environment};
+use twinswap::config::{Config, FILE_NAME, RunAs, TEMPLATE, default_data_dir, environment};
 use twinswap::engine::host::{Host, System};
 use twinswap::engine::{StartError, keys, lock_folder};
 use twinswap::rpc::{Guard, Server, TOKEN_FILE, Token, serve};
@@ -24,6 +24,8 @@ Examples:
   twinswap init && twinswapd
   twinswapd --data-dir /var/lib/twinswap --passphrase-file /run/secrets/twinswap
   twinswapd --check-config
+  twinswap init --data-dir watcher --role watcher --watch-for 5Gr...   # a third party: it has no money and no passphrase
+  twinswapd --data-dir watcher                                         # runs as what its config says; or with --role watcher
 
 When it can be used it prints one line to standard output:
   ready rpc=http://127.0.0.1:9555 bus=http://127.0.0.1:9556 token=/home/me/.twinswap/token account=5...
@@ -50,6 +52,9 @@ struct Args {
     /// File with the passphrase; else TWINSWAP_PASSPHRASE, else it is asked for
     #[arg(long, env = "TWINSWAP_PASSPHRASE_FILE", value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
+    /// Trade, or watch swaps for others [default: `role` in the config, which is engine]
+    #[arg(long, value_name = "ROLE")]
+    role: Option<RunAs>,
     /// Print the config in force, without secrets, and stop
     #[arg(long)]
     check_config: bool,
@@ -125,7 +130,10 @@ fn load_config(args: &Args) -> anyhow::Result<Config> {
         (None, Some(folder)) => folder.join(FILE_NAME),
         (None, None) => default_data_dir().context("no home folder: give --data-dir")?.join(FILE_NAME),
     };
-    let mut config = Config::load(&file, environment()).with_context(|| match file.exists() {
+    // As everything that is said here, the role stands above the file.
+    let role = args.role.and_then(|role| role.to_possible_value()).map(|role| ("TWINSWAP_ROLE".to_owned(), role.get_name().to_owned()));
+    let environment = environment().filter(|(name, _)| role.is_none() || name != "TWINSWAP_ROLE").chain(role.clone());
+    let mut config = Config::load(&file, environment).with_context(|| match file.exists() {
         true => "the config cannot be used",
         false => "no config: run `twinswap init`, or say where the data folder is with --data-dir",
     })?;
@@ -144,6 +152,11 @@ fn init_log(config: &Config) -> anyhow::Result<()> {
 
 fn unlock(args: &Args, config: &Config) -> anyhow::Result<keys::Keys> {
     let seed = config.data_dir.join(keys::SEED_FILE);
+    if config.role == RunAs::Watcher {
+        // One folder, one role: an engine's swaps would be left to somebody without keys.
+        anyhow::ensure!(!seed.exists(), "{} holds an engine's keys; a watcher needs a data folder of its own", config.data_dir.display());
+        return Ok(keys::of_watcher(&config.data_dir)?);
+    }
     anyhow::ensure!(seed.exists(), keys::KeyError::Missing(seed));
     let passphrase = passphrase::existing(args.passphrase_file.as_deref())?;
     Ok(keys::unlock(&config.data_dir, &passphrase)?)

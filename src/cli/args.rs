@@ -2,7 +2,7 @@
 
 use super::amount::{Amount, PriceArg, SpanArg};
 use super::error::{CliError, EXIT_CODES};
-use crate::config::default_data_dir;
+use crate::config::{RunAs, default_data_dir};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use swap_contract::bytes::OfferId;
@@ -91,9 +91,11 @@ Examples:
   twinswap init --bitcoin-cookie-file ~/.bitcoin/.cookie
   twinswap init --mnemonic-file words.txt --passphrase-file pass.txt --network regtest --policy regtest \\
       --bitcoin-url http://127.0.0.1:18443 --bitcoin-cookie-file regtest/.cookie --tfchain-url ws://127.0.0.1:9944
+  twinswap init --data-dir watcher --role watcher --watch-for 5Gr... --bus-listen 0.0.0.0:9556 --public-url https://w.example.org
 
 The passphrase is asked for twice at a terminal; programs give it by --passphrase-file or TWINSWAP_PASSPHRASE.
-A new mnemonic is shown once and never again: whoever has it has the money. Nothing that exists is overwritten.";
+A new mnemonic is shown once and never again: whoever has it has the money. Nothing that exists is overwritten.
+A watcher has neither: it redeems and refunds for the accounts it watches for while their engines are off, and can take nothing.";
 
 const RESTORE_EXAMPLES: &str = "\
 Examples:
@@ -120,6 +122,12 @@ pub struct RestoreArgs {
 
 #[derive(Debug, Args)]
 pub struct InitArgs {
+    /// What the folder is for: an engine that trades, or a watcher for others
+    #[arg(long, value_enum, default_value = "engine")]
+    pub role: RunAs,
+    /// For a watcher: a TF Chain account it watches for; may be repeated
+    #[arg(long = "watch-for", value_name = "SS58")]
+    pub watch_for: Vec<String>,
     /// File with a BIP-39 mnemonic to use instead of a new one
     #[arg(long, value_name = "FILE")]
     pub mnemonic_file: Option<PathBuf>,

@@ -13,6 +13,8 @@ use zeroize::Zeroizing;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Whether it trades or watches.
+    pub role: RunAs,
     /// Keys, database and token. Absolute once loaded.
     pub data_dir: PathBuf,
     /// The table of margins.
@@ -30,8 +32,21 @@ pub struct Config {
     pub bus: BusConfig,
     /// Who keeps copies of contracts.
     pub copies: CopiesConfig,
+    /// Who watches for whom.
+    pub watch: WatchConfig,
     /// What is logged.
     pub log: LogConfig,
+}
+
+/// What `twinswapd` runs as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum RunAs {
+    /// One that trades, with keys and money.
+    #[default]
+    Engine,
+    /// A third party that watches swaps for others. It has no money, and no passphrase.
+    Watcher,
 }
 
 /// The Bitcoin node.
@@ -98,6 +113,16 @@ pub struct CopiesConfig {
     pub keepers: Vec<String>,
     /// Accounts whose copies this engine keeps, besides its counterparties'.
     pub keep_for: Vec<Account>,
+}
+
+/// Third parties that redeem or refund while the owner's engine is off.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WatchConfig {
+    /// Watchers that this engine leaves its swaps with.
+    pub watchers: Vec<String>,
+    /// Accounts that this watcher watches for.
+    pub watch_for: Vec<Account>,
 }
 
 /// What is logged.
@@ -169,6 +194,7 @@ impl Serialize for Secret {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            role: RunAs::Engine,
             data_dir: PathBuf::from("."),
             policy: &MAINNET,
             owners: Vec::new(),
@@ -177,6 +203,7 @@ impl Default for Config {
             rpc: RpcConfig::default(),
             bus: BusConfig::default(),
             copies: CopiesConfig::default(),
+            watch: WatchConfig::default(),
             log: LogConfig::default(),
         }
     }

@@ -17,7 +17,8 @@ enum Kind {
 }
 
 /// Every option. A test keeps it equal to the fields of [`Config`].
-const OPTIONS: [(&str, Kind); 23] = [
+const OPTIONS: [(&str, Kind); 26] = [
+    ("role", Kind::Text),
     ("data_dir", Kind::Text),
     ("policy", Kind::Text),
     ("owners", Kind::List),
@@ -39,6 +40,8 @@ const OPTIONS: [(&str, Kind); 23] = [
     ("bus.public_url", Kind::Text),
     ("copies.keepers", Kind::List),
     ("copies.keep_for", Kind::List),
+    ("watch.watchers", Kind::List),
+    ("watch.watch_for", Kind::List),
     ("log.filter", Kind::Text),
     ("log.json", Kind::Flag),
 ];

@@ -18,12 +18,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use swap_contract::bytes::SwapId;
+use swap_contract::document::{Account, Role, SignedContract};
 use swap_contract::event::{Fact, Step};
 use swap_contract::leg::Side;
 use swap_contract::port::ChainUpdate;
 use swap_contract::swap::Swap;
 use swap_contract::time::{Clocks, Tip, UnixTime};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tracing::info;
 
 /// How often steps that failed are looked at.
@@ -33,6 +34,8 @@ const TICK: Duration = Duration::from_millis(500);
 pub(super) enum Command {
     /// Take on a swap. Answered when it is stored.
     Begin(Box<NewSwap>, oneshot::Sender<Result<(), StoreError>>),
+    /// Take on a swap for its owner. Answered when it is stored.
+    Watch { contract: Box<SignedContract>, role: Role, account: Account, reply: oneshot::Sender<Result<(), StoreError>> },
     /// Try the refund now, or cancel what is not committed.
     Refund(SwapId, oneshot::Sender<Result<(), ApiError>>),
 }
@@ -78,6 +81,8 @@ pub(super) struct Outside {
     pub(super) tries: Tries,
     /// Swaps that are not begun yet: see `doubt`.
     pub(super) doubt: Doubt,
+    /// Rung when alpha was seen to change, if somebody wants to know: watchers are left new exits then.
+    pub(super) alpha_news: Option<Arc<Notify>>,
 }
 
 pub(super) struct Driver {

@@ -88,7 +88,9 @@ pub(super) fn job(swap: &Swap, action: Action, clocks: &Clocks, row: Option<&Out
         Step::RefundAlpha | Step::RefundBeta => OpKind::Refund { htlc: htlc()? },
         Step::RedeemBeta => {
             let permit = swap.reveal_permit(action.step, clocks)?;
-            OpKind::Redeem(Redeem::new(permit, htlc()?, keys.preimage(&salt)).ok()?)
+            // What is public is shown by anybody; what is not, by who can derive it.
+            let preimage = swap.public_preimage().cloned().unwrap_or_else(|| keys.preimage(&salt));
+            OpKind::Redeem(Redeem::new(permit, htlc()?, preimage).ok()?)
         }
         Step::RedeemAlpha => {
             let permit = swap.reveal_permit(action.step, clocks)?;

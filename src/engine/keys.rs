@@ -15,6 +15,8 @@ use zeroize::Zeroizing;
 
 /// The mnemonic's file in the data folder: age with a passphrase (scrypt).
 pub const SEED_FILE: &str = "seed.age";
+/// A watcher's identity in its data folder, in hexadecimal. It guards no money: whoever has it can pass for the watcher, no more.
+pub const WATCHER_FILE: &str = "watcher.key";
 /// scrypt's work: 2^16, a tenth of a second and 64 MiB.
 const SCRYPT_LOG_N: u8 = 16;
 /// A seed file is smaller than this.
@@ -101,6 +103,23 @@ pub fn create(data_dir: &Path, mnemonic: Option<&str>, passphrase: &str) -> Resu
     write_new(&path, &sealed).map_err(|source| KeyError::File { path: path.clone(), source })?;
     let account = Keys::from_mnemonic(&mnemonic)?.account();
     Ok(CreatedKeys { mnemonic: words, account })
+}
+
+/// A watcher's identity: random, made when it is first asked for. No passphrase, since there is nothing to guard.
+pub fn of_watcher(data_dir: &Path) -> Result<Keys, KeyError> {
+    let path = data_dir.join(WATCHER_FILE);
+    let file = |source| KeyError::File { path: path.clone(), source };
+    if !path.exists() {
+        let mut entropy = Zeroizing::new([0u8; 32]);
+        rand::fill(&mut entropy[..]);
+        write_new(&path, Zeroizing::new(hex::encode(&entropy[..])).as_bytes()).map_err(file)?;
+    }
+    let text = Zeroizing::new(std::fs::read_to_string(&path).map_err(file)?);
+    let mut entropy = Zeroizing::new([0u8; 32]);
+    let damaged = |error: hex::FromHexError| KeyError::Damaged { path: path.clone(), reason: error.to_string() };
+    hex::decode_to_slice(text.trim(), &mut entropy[..]).map_err(damaged)?;
+    let words = Mnemonic::from_entropy(&entropy[..]).map_err(|error| KeyError::BadMnemonic(error.to_string()))?;
+    Keys::from_mnemonic(&words)
 }
 
 /// Opens the seed file.
@@ -229,6 +248,19 @@ mod tests {
         assert!(matches!(unlock(dir.path(), "p"), Err(KeyError::Missing(_))));
         std::fs::write(dir.path().join(SEED_FILE), b"garbage").unwrap();
         assert!(matches!(unlock(dir.path(), "p"), Err(KeyError::Damaged { .. })));
+    }
+
+    #[test]
+    fn a_watchers_identity_is_made_once_and_its_own() {
+        use std::os::unix::fs::PermissionsExt;
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let account = of_watcher(dir.path()).unwrap().account();
+        assert_eq!(of_watcher(dir.path()).unwrap().account(), account);
+        assert_ne!(of_watcher(other.path()).unwrap().account(), account);
+        let mode = std::fs::metadata(dir.path().join(WATCHER_FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        std::fs::write(dir.path().join(WATCHER_FILE), "no key").unwrap();
+        assert!(matches!(of_watcher(dir.path()), Err(KeyError::Damaged { .. })));
     }
 
     #[test]

@@ -161,7 +161,7 @@ impl Engine {
             crate::store::StoreError::Exists { what } if what.contains("hashlock") => ApiError::DuplicateHashlock,
             other => ApiError::Store(other),
         })?;
-        self.0.begun.notify_one();
+        self.0.news.notify_one();
         Ok(())
     }
 

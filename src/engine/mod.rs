@@ -5,19 +5,24 @@ mod doubt;
 mod driver;
 mod effect;
 mod effects;
+mod exits;
+mod hand_over;
 pub mod host;
 pub mod keys;
 mod market;
 mod offers;
+mod package;
 pub mod restore;
 mod seal;
 mod start;
 mod turns;
 mod views;
+mod watching;
 
 pub use copies::CopySettings;
 pub use start::{Parts, StartError, lock_folder};
 pub use turns::Turns;
+pub use watching::WatchSettings;
 
 use crate::api::{
     Addresses, BalanceView, Balances, ChainStatus, Descriptors, Hello, HistoryEntry, ListQuery, MAX_PAGE, NodeStatus, OrderState,
@@ -83,8 +88,8 @@ struct Inner {
     /// One decision about money that is promised at a time.
     market: Mutex<()>,
     copies: CopySettings,
-    /// Wakes who hands copies over.
-    begun: tokio::sync::Notify,
+    /// Wakes who hands things over to others.
+    news: Arc<tokio::sync::Notify>,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
     /// Why the driver stopped, if it did by itself.
     failed: watch::Receiver<Option<String>>,
@@ -271,7 +276,7 @@ impl Engine {
 
     fn swap_view(&self, stored: &StoredSwap) -> SwapView {
         let tries = self.0.tries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        views::swap_view(stored, &self.account(), &self.clocks(), tries.get(&stored.swap.id()))
+        views::swap_view(stored, &self.clocks(), tries.get(&stored.swap.id()))
     }
 
     async fn stored_swap(&self, id: SwapId) -> Result<StoredSwap, ApiError> {

@@ -10,10 +10,10 @@ use serde::Serialize;
 use std::collections::{BTreeSet, VecDeque};
 use swap_contract::amount::{Sats, Units};
 use swap_contract::bytes::{GenesisHash, SwapId};
-use swap_contract::document::{Account, CopyRequest, Role, SealedCopy, Signed};
+use swap_contract::document::{Account, Contract, CopyRequest, Role, SealedCopy, Signed};
 use swap_contract::event::{Event, Fact};
 use swap_contract::swap::Swap;
-use swap_contract::time::{ChainTime, Clocks, Tip};
+use swap_contract::time::{ChainTime, Clocks, Tip, UnixTime};
 
 /// Engines that are asked: the given ones, and counterparties that copies name.
 const MAX_ASKED: usize = 64;
@@ -178,12 +178,7 @@ async fn take(
         return Ok((refused("it is of other networks".into(), terms), None));
     }
     networks.tfchain = Some(tfchain);
-    let clocks = Clocks { alpha: Tip::UNKNOWN, beta: Tip::UNKNOWN, now: host.now() };
-    let event = Event { clocks, fact: Fact::Restored };
-    let swap = match Swap::replay(document.clone(), role, [event.clone()]) {
-        Ok(swap) => swap,
-        Err(violation) => return Ok((refused(violation.to_string(), terms), None)),
-    };
+    let (swap, event) = restored(document.clone(), role, host.now());
     let state = match store.restore_swap(&content.contract, &swap, &event).await {
         Ok(true) => FoundState::Restored,
         Ok(false) => FoundState::Known,
@@ -191,4 +186,12 @@ async fn take(
         Err(failure) => return Err(failure),
     };
     Ok((FoundSwap { id: copy.swap, state, reason: None, terms }, Some(content.reach)))
+}
+
+/// A swap whose past is not remembered, and the event that says so.
+pub(super) fn restored(contract: Contract, role: Role, now: UnixTime) -> (Swap, Event) {
+    let clocks = Clocks { alpha: Tip::UNKNOWN, beta: Tip::UNKNOWN, now };
+    let event = Event { clocks, fact: Fact::Restored };
+    let swap = Swap::replay(contract, role, [event.clone()]).expect("a swap that has not ended may be restored");
+    (swap, event)
 }

@@ -71,24 +71,30 @@ impl Keys {
         Ok(role)
     }
 
-    fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new((&*self.derive(PURPOSE, &Salt([0; 32]))).into())
-    }
-
     fn seal(&self, swap: &SwapId, text: &[u8]) -> Vec<u8> {
-        let mut nonce = [0; NONCE];
-        rand::fill(&mut nonce);
-        let context = [CONTEXT, &swap.0].concat();
-        let sealed = self.cipher().encrypt(XNonce::from_slice(&nonce), Payload { msg: text, aad: &context });
-        let sealed = sealed.expect("a text that fits into memory is shorter than the cipher's bound of 256 GiB");
-        [nonce.as_slice(), &sealed].concat()
+        seal(&self.derive(PURPOSE, &Salt([0; 32])), CONTEXT, swap, text)
     }
 
     fn unseal(&self, swap: &SwapId, sealed: &[u8]) -> Result<Vec<u8>, NotOurs> {
-        let (nonce, sealed) = sealed.split_at_checked(NONCE).ok_or(NotOurs)?;
-        let context = [CONTEXT, &swap.0].concat();
-        self.cipher().decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: &context }).map_err(|_| NotOurs)
+        unseal(&self.derive(PURPOSE, &Salt([0; 32])), CONTEXT, swap, sealed)
     }
+}
+
+/// Encrypts a text about a swap: the nonce, then XChaCha20-Poly1305. The context and the swap's id are authenticated beside it.
+pub(super) fn seal(key: &[u8; 32], context: &[u8], swap: &SwapId, text: &[u8]) -> Vec<u8> {
+    let mut nonce = [0; NONCE];
+    rand::fill(&mut nonce);
+    let context = [context, &swap.0].concat();
+    let sealed = XChaCha20Poly1305::new(key.into()).encrypt(XNonce::from_slice(&nonce), Payload { msg: text, aad: &context });
+    let sealed = sealed.expect("a text that fits into memory is shorter than the cipher's bound of 256 GiB");
+    [nonce.as_slice(), &sealed].concat()
+}
+
+/// Opens what [`seal`] made with the same key and context for the same swap.
+pub(super) fn unseal(key: &[u8; 32], context: &[u8], swap: &SwapId, sealed: &[u8]) -> Result<Vec<u8>, NotOurs> {
+    let (nonce, sealed) = sealed.split_at_checked(NONCE).ok_or(NotOurs)?;
+    let context = [context, &swap.0].concat();
+    XChaCha20Poly1305::new(key.into()).decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: &context }).map_err(|_| NotOurs)
 }
 
 #[cfg(test)]

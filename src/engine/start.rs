@@ -2,9 +2,10 @@
 
 use super::driver::{Command, Driver, DriverError, Outside};
 use super::effects::Effects;
+use super::exits::Exits;
 use super::host::Host;
 use super::keys::Keys;
-use super::{Chains, Engine, Inner, Turns};
+use super::{Chains, Engine, Inner, SwapChain, Turns};
 use crate::bus::Bus;
 use crate::store::{Store, StoreError};
 use std::io::{Read, Seek, Write};
@@ -81,7 +82,7 @@ pub struct Parts {
     pub owners: Vec<Account>,
     /// Where counterparties reach it.
     pub reach: String,
-    /// Who keeps copies of its contracts, and whose it keeps.
+    /// Who keeps copies of its contracts, and whose it keeps; who watches for whom.
     pub copies: super::CopySettings,
     /// Watch-only descriptors of its Bitcoin wallet.
     pub descriptors: Vec<String>,
@@ -103,11 +104,13 @@ impl Engine {
                 fail.send_replace(Some(failure.to_string()));
             }
         });
-        let maker = tokio::spawn(engine.clone().run_maker());
-        let taker = tokio::spawn(engine.clone().run_taker());
-        let hand_over = tokio::spawn(engine.clone().run_hand_over());
-        let alive = tokio::spawn(engine.clone().run_alive());
-        engine.0.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend([maker, taker, hand_over, alive, driver]);
+        let mut tasks = vec![tokio::spawn(engine.clone().run_hand_over()), tokio::spawn(engine.clone().run_alive())];
+        if !engine.is_watcher() {
+            tasks.extend([tokio::spawn(engine.clone().run_maker()), tokio::spawn(engine.clone().run_taker())]);
+        }
+        // The last: who stops the engine waits for it.
+        tasks.push(driver);
+        engine.0.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(tasks);
         Ok(engine)
     }
 
@@ -123,6 +126,8 @@ impl Engine {
 
     async fn assemble(parts: Parts) -> Result<(Engine, Outside, mpsc::Receiver<Command>, watch::Sender<Option<String>>), StartError> {
         let Parts { store, keys, host, chains, bus, network, policy, owners, reach, copies, descriptors, lock } = parts;
+        let chains = if copies.watch.is_watcher { exits_only(&chains, &store) } else { chains };
+        let news = Arc::new(tokio::sync::Notify::new());
         pin(&store, "account", &keys.account().to_string()).await?;
         pin(&store, "bitcoin", &network.bitcoin.to_string()).await?;
         pin(&store, "tfchain", &network.tfchain.to_string()).await?;
@@ -140,6 +145,7 @@ impl Engine {
             changed: changed.clone(),
             tries: tries.clone(),
             doubt,
+            alpha_news: (!copies.watch.watchers.is_empty()).then(|| news.clone()),
         };
         let (fail, failed) = watch::channel(None);
         let engine = Engine(Arc::new(Inner {
@@ -154,7 +160,7 @@ impl Engine {
             reach,
             descriptors,
             copies,
-            begun: tokio::sync::Notify::new(),
+            news,
             commands: std::sync::Mutex::new(Some(commands)),
             tips,
             changed,
@@ -195,6 +201,12 @@ impl Engine {
         tasks.iter().for_each(tokio::task::JoinHandle::abort);
         self.0.store.close().await;
     }
+}
+
+/// The chains of a watcher.
+fn exits_only(chains: &Chains, store: &Store) -> Chains {
+    let exits = |chain: &Arc<dyn SwapChain>| Arc::new(Exits::new(chain.clone(), store.clone()));
+    Chains { alpha: exits(&chains.alpha), beta: exits(&chains.beta) }
 }
 
 /// Pins a fact at the first start and checks it at every later one.

@@ -5,7 +5,7 @@ use crate::api::{LegView, LegWord, OfferState, OfferView, OrderView, StepView, S
 use crate::store::{OfferRow, OrderRow, OutboxRow, StoredSwap};
 use std::collections::BTreeMap;
 use swap_contract::amount::{Sats, Units};
-use swap_contract::document::{Account, Role};
+use swap_contract::document::Role;
 use swap_contract::event::Step;
 use swap_contract::leg::{Inclusion, LegStatus, Side, TxRef};
 use swap_contract::port::FeeRate;
@@ -18,10 +18,11 @@ pub(super) fn clocks(tips: &Tips, now: UnixTime) -> Clocks {
     Clocks { alpha: tips.0.unwrap_or(unseen), beta: tips.1.unwrap_or(unseen), now }
 }
 
-pub(super) fn swap_view(stored: &StoredSwap, me: &Account, clocks: &Clocks, tries: Option<&BTreeMap<Step, StepView>>) -> SwapView {
+pub(super) fn swap_view(stored: &StoredSwap, clocks: &Clocks, tries: Option<&BTreeMap<Step, StepView>>) -> SwapView {
     let swap = &stored.swap;
     let contract = swap.contract();
-    let maker = contract.maker == *me;
+    // A watcher sees the swap with its owner's eyes.
+    let maker = contract.maker == *contract.party(swap.role());
     let steps = stored.outbox.iter().map(|row| {
         let tried = tries.and_then(|tries| tries.get(&row.step)).cloned();
         priced(tried.unwrap_or_else(|| StepView::untried(row.step, row.tx.clone())), row, swap)

@@ -140,6 +140,7 @@ mod tests {
             "contract.countersign",
             "copy.keep",
             "copy.list",
+            "watch.keep",
             "rpc.discover",
         ];
         assert_eq!(names(Listener::Bus), expected);

@@ -70,7 +70,12 @@ impl Method {
         let register: Register = Box::new(move |module, _| {
             let registered = module.register_async_method(name, move |params, engine, _| {
                 let code = code.clone();
-                async move { run(name, access, parse(&params).map(|params| code(Engine::clone(&engine), params))).await }
+                async move {
+                    if engine.is_watcher() && !is_for_watchers(name) {
+                        return Err(ApiError::WatcherOnly.into());
+                    }
+                    run(name, access, parse(&params).map(|params| code(Engine::clone(&engine), params))).await
+                }
             });
             registered.map(|_| ())
         });
@@ -86,6 +91,12 @@ impl Method {
     ) -> Self {
         Self { name, summary, access, params: schema_of::<P>, result: schema_of::<R>, register: Box::new(register) }
     }
+}
+
+/// Whether a method is neither about trade nor about money of one's own.
+fn is_for_watchers(name: &str) -> bool {
+    let group = name.split('.').next().unwrap_or_default();
+    !["offer", "order", "contract", "wallet"].contains(&group) && name != "swap.receipt"
 }
 
 fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {

@@ -3,7 +3,7 @@
 use super::Access::{Anybody, Counterparty, Owner};
 use super::method::{Method, NoParams};
 use super::{Listener, discover, subscription};
-use crate::api::{ById, Countersign, KeepCopy, ListCopies, ListQuery, OfferSubmit, OfferTerms, OrderSubmit, PlaceOrder};
+use crate::api::{ById, Countersign, KeepCopy, KeepWatch, ListCopies, ListQuery, OfferSubmit, OfferTerms, OrderSubmit, PlaceOrder};
 use crate::engine::Engine;
 use jsonrpsee::core::RegisterMethodError;
 use jsonrpsee::server::RpcModule;
@@ -91,6 +91,8 @@ pub fn table() -> Vec<Method> {
             |engine: Engine, copy: KeepCopy| async move { engine.copy_keep(copy).await }),
         Method::call("copy.list", Counterparty, "Sealed copies kept for an account, to who signs for it.",
             |engine: Engine, list: ListCopies| async move { engine.copy_list(list).await }),
+        Method::call("watch.keep", Counterparty, "Takes a swap on for one of its parties, or exits that party has signed in advance. For watchers. May be repeated.",
+            |engine: Engine, watch: KeepWatch| async move { engine.watch_keep(watch).await }),
         discover::method(),
     ]
 }

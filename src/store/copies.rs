@@ -63,12 +63,8 @@ impl Store {
             let swaps: Vec<String> = sqlx::query_scalar(FOR_KEEPER).bind(keeper).bind(BATCH).fetch_all(self.pool()).await?;
             rows.extend(swaps.into_iter().map(|swap| (swap, keeper.clone())));
         }
-        rows.into_iter()
-            .map(|(swap, keeper)| {
-                let swap = swap.parse().map_err(|error| StoreError::Corrupt { table: "swaps", reason: format!("id {swap}: {error}") })?;
-                Ok((swap, keeper))
-            })
-            .collect()
+        let (swaps, keepers): (Vec<String>, Vec<String>) = rows.into_iter().unzip();
+        Ok(swap_ids(swaps)?.into_iter().zip(keepers).collect())
     }
 
     /// Remembers that a keeper has the copy, and keeps the one it gave in return.
@@ -111,17 +107,7 @@ impl Store {
         if known.is_some() {
             return Ok(false);
         }
-        sqlx::query("INSERT INTO swaps (id, hashlock, order_id, contract, snapshot, seq, created_at) VALUES ($1, $2, $3, $4, $5, 1, $6)")
-            .bind(&id)
-            .bind(contract.document.hashlock().to_string())
-            .bind(contract.document.order.to_string())
-            .bind(json(contract))
-            .bind(json(&swap.snapshot()))
-            .bind(to_db(event.clocks.now.0))
-            .execute(&mut *tx)
-            .await
-            .map_err(exists_or)?;
-        write_event(&mut tx, &id, 1, event).await?;
+        insert_restored(&mut tx, contract, swap, event).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -169,6 +155,32 @@ impl Store {
     pub async fn last_alive(&self) -> Result<Option<UnixTime>, StoreError> {
         Ok(self.meta("alive").await?.and_then(|text| text.parse().ok()).map(UnixTime))
     }
+}
+
+/// A swap whose past is not remembered, and the event that says so as its first.
+pub(super) async fn insert_restored(
+    tx: &mut Transaction<'_, Sqlite>,
+    contract: &SignedContract,
+    swap: &Swap,
+    event: &Event,
+) -> Result<(), StoreError> {
+    let id = swap.id().to_string();
+    sqlx::query("INSERT INTO swaps (id, hashlock, order_id, contract, snapshot, seq, created_at) VALUES ($1, $2, $3, $4, $5, 1, $6)")
+        .bind(&id)
+        .bind(contract.document.hashlock().to_string())
+        .bind(contract.document.order.to_string())
+        .bind(json(contract))
+        .bind(json(&swap.snapshot()))
+        .bind(to_db(event.clocks.now.0))
+        .execute(&mut **tx)
+        .await
+        .map_err(exists_or)?;
+    write_event(tx, &id, 1, event).await
+}
+
+pub(super) fn swap_ids(rows: Vec<String>) -> Result<Vec<SwapId>, StoreError> {
+    let corrupt = |id: &str, error| StoreError::Corrupt { table: "swaps", reason: format!("id {id}: {error}") };
+    rows.into_iter().map(|id| id.parse().map_err(|error: swap_contract::bytes::NotHex| corrupt(&id, error))).collect()
 }
 
 async fn write_event(tx: &mut Transaction<'_, Sqlite>, swap: &str, seq: i64, event: &Event) -> Result<(), StoreError> {

@@ -4,9 +4,11 @@ mod copies;
 mod market;
 mod swaps;
 mod wallet;
+mod watch;
 
 pub use market::{NewOrder, OfferRow, OrderRow};
 pub use swaps::{NewSwap, OutboxRow, StoredSwap};
+pub use watch::Watched;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use std::path::Path;

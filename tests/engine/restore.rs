@@ -209,7 +209,7 @@ fn lost_while_the_participants_refund_is_under_way() {
 #[test]
 fn a_keeper_has_the_copy_when_the_counterparty_is_gone_and_a_stranger_may_not_leave_any() {
     let mut world = World::new();
-    world.carol.copies = CopySettings { keepers: Vec::new(), keep_for: vec![world.bob.engine().account()] };
+    world.carol.copies = CopySettings { keep_for: vec![world.bob.engine().account()], ..CopySettings::default() };
     world.start("carol");
     for name in ["alice", "bob"] {
         world.kill(name);

@@ -54,6 +54,7 @@ impl Bus for Wire {
             "contract.countersign" => json(engine.contract_countersign(read(params)).await),
             "copy.keep" => json(engine.copy_keep(read(params)).await),
             "copy.list" => json(engine.copy_list(read(params)).await),
+            "watch.keep" => json(engine.watch_keep(read(params)).await),
             other => panic!("no engine calls {other}"),
         };
         answer.map_err(|error| BusError::Refused { error_type: error.error_type().into(), message: error.to_string() })

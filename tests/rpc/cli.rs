@@ -199,3 +199,31 @@ fn a_second_daemon_on_a_folder_names_the_first() {
     assert!(second.status.code() == Some(4) && text(&second.stderr).contains("the first"), "{}", text(&second.stderr));
     drop(held);
 }
+
+#[test]
+fn a_watchers_folder_needs_no_words_and_no_passphrase() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = folder.path().join("watcher");
+    let refused = init(&made, &["--role", "watcher", "--mnemonic-file", "words"]);
+    assert!(!refused.status.success() && !made.exists(), "{}", text(&refused.stderr));
+    let output = init(&made, &["--role", "watcher", "--watch-for", ACCOUNT]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let told: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
+    assert!(told["mnemonic"].is_null() && told["account"] != ACCOUNT);
+    assert!(made.join("watcher.key").exists() && !made.join("seed.age").exists());
+    let daemon = |more: &[&str]| {
+        let args = [&["--check-config", "--data-dir", made.to_str().unwrap()], more].concat();
+        program(env!("CARGO_BIN_EXE_twinswapd"), &args).output().unwrap()
+    };
+    let config = text(&daemon(&[]).stdout);
+    assert!(config.contains("role = \"watcher\"") && config.contains(ACCOUNT), "{config}");
+    // What is said stands above the file, and a role that does not fit the rest is refused.
+    let refused = daemon(&["--role", "engine"]);
+    assert!(refused.status.code() == Some(2) && text(&refused.stderr).contains("watch.watch_for"), "{}", text(&refused.stderr));
+    // An engine's swaps are not left to somebody without its keys.
+    let engine = folder.path().join("engine");
+    assert!(init(&engine, &[]).status.success());
+    let args = ["--role", "watcher", "--data-dir", engine.to_str().unwrap()];
+    let refused = program(env!("CARGO_BIN_EXE_twinswapd"), &args).output().unwrap();
+    assert!(refused.status.code() == Some(3) && text(&refused.stderr).contains("data folder of its own"), "{}", text(&refused.stderr));
+}

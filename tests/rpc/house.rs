@@ -21,7 +21,7 @@ use twinswap::bus::http::HttpBus;
 use twinswap::config::Config;
 use twinswap::engine::host::System;
 use twinswap::engine::keys::Keys;
-use twinswap::engine::{Chains, CopySettings, Engine, Parts};
+use twinswap::engine::{Chains, Engine, Parts};
 use twinswap::rpc::{Guard, Server, TOKEN_FILE, Token, serve};
 use twinswap::store::Store;
 
@@ -126,7 +126,7 @@ impl House {
             policy: config.policy,
             owners: Vec::new(),
             reach: format!("http://{}", bus_socket.local_addr().unwrap()),
-            copies: CopySettings { keepers: config.copies.keepers.clone(), keep_for: config.copies.keep_for.clone() },
+            copies: config.copy_settings(),
             descriptors: vec!["wpkh(xpub)".into()],
             lock: None,
         })

@@ -209,6 +209,27 @@ async fn the_listener_for_counterparties_has_only_the_public_methods() {
 }
 
 #[tokio::test]
+async fn a_watcher_trades_nothing_and_has_no_wallet() {
+    let house = House::open(|config| config.role = twinswap::config::RunAs::Watcher).await;
+    for name in ["offer.list", "offer.submit", "order.submit", "order.list", "wallet.balances", "wallet.address", "swap.receipt"] {
+        assert_eq!(house.call(name, json!({})).await.error_type(), "watcher_only", "{name}");
+    }
+    for name in ["offer.list", "order.place", "contract.countersign"] {
+        assert_eq!(house.call_bus(name, json!({})).await.error_type(), "watcher_only", "{name}");
+    }
+    for name in ["swap.list", "node.status", "node.hello"] {
+        assert_eq!(house.call(name, json!({})).await.error_type(), "none", "{name}");
+    }
+    for name in ["swap.explain", "swap.history", "swap.get"] {
+        assert_eq!(house.call(name, json!({})).await.error_type(), "invalid_params", "{name}");
+    }
+    for name in ["watch.keep", "copy.keep", "copy.list"] {
+        assert_eq!(house.call_bus(name, json!({})).await.error_type(), "invalid_params", "{name}");
+    }
+    house.close().await;
+}
+
+#[tokio::test]
 async fn a_counterparty_that_asks_too_often_is_held_back_and_the_owner_is_not() {
     let house = House::open(|_| {}).await;
     let batch = Value::from(vec![json!({ "jsonrpc": "2.0", "id": 1, "method": HELLO, "params": {} }); 20]).to_string();

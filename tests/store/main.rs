@@ -1,5 +1,7 @@
 //! The database: what it refuses, and that a refusal leaves nothing behind.
 
+mod watch;
+
 use std::path::Path;
 use swap_contract::document::{Asset, Role, SealedCopy, Signed};
 use swap_contract::event::{Event, Fact};

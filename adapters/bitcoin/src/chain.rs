@@ -3,7 +3,7 @@
 use crate::node::{Node, unavailable};
 use crate::send;
 use crate::wallet::FundingSize;
-use crate::{Bitcoin, follow};
+use crate::{Bitcoin, follow, presign};
 use async_trait::async_trait;
 use bitcoin::{Amount, ScriptBuf, Weight};
 use futures::StreamExt;
@@ -13,8 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use swap_contract::bytes::SwapId;
 use swap_contract::leg::{Side, TxRef};
-use swap_contract::port::{Balance, Chain, ChainError, ChainUpdate, FeeRate, HtlcOp, LegTerms, Quote, QuoteFor, SignedTx, Wallet};
-use swap_contract::time::{Height, Tip};
+use swap_contract::port::{
+    Balance, Chain, ChainError, ChainUpdate, FeeRate, HtlcOp, LegTerms, Presign, Presigned, Quote, QuoteFor, SignedTx, Wallet,
+};
+use swap_contract::time::{ChainTime, Height, Tip};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -32,14 +34,13 @@ impl Chain for Bitcoin {
     /// A leg tracked before [`Chain::watch`] may have a past: all of it is told, and what is absent too. One tracked later is new.
     fn track(&self, terms: LegTerms) {
         let tell = if self.node.followed.load(Ordering::SeqCst) { Tell::News } else { Tell::Everything };
-        let tracked = send::alpha(&terms).map(|terms| terms.swap).and_then(|swap| Ok((swap, send::htlc(&terms)?)));
-        match tracked {
-            Ok((swap, htlc)) => match self.node.index().track(swap, htlc, tell) {
-                Ok(()) => self.node.news.notify_one(),
-                Err(error) => tracing::error!(%error, "a leg is not watched"),
-            },
-            Err(error) => tracing::error!(%error, "a leg is not watched"),
-        }
+        self.node.track(&terms, tell);
+    }
+
+    /// The stream goes back to read the blocks since then, once for all legs that ask for it meanwhile.
+    fn track_past(&self, terms: LegTerms, since: ChainTime) {
+        self.node.want_past(since.secs());
+        self.node.track(&terms, Tell::Everything);
     }
 
     fn untrack(&self, swap: &SwapId) {
@@ -49,6 +50,14 @@ impl Chain for Bitcoin {
 
     async fn prepare(&self, op: &HtlcOp, reserved: &[String]) -> Result<SignedTx, ChainError> {
         self.node.prepare(op, reserved).await
+    }
+
+    async fn presign(&self, exit: &Presign) -> Result<SignedTx, ChainError> {
+        self.node.presign(exit).await
+    }
+
+    fn complete(&self, exit: &Presigned<'_>, bytes: &[u8]) -> Result<SignedTx, ChainError> {
+        presign::complete(exit, bytes)
     }
 
     async fn broadcast(&self, tx: &SignedTx) -> Result<TxRef, ChainError> {

@@ -2,14 +2,15 @@
 
 use crate::config::Config;
 use crate::fees::Fees;
-use crate::index::Index;
+use crate::index::{Index, Tell};
 use crate::rpc::{BlockchainInfo, Rpc, RpcError};
+use crate::send;
 use crate::wallet::OwnWallet;
 use bitcoin::{BlockHash, Transaction};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use swap_contract::leg::Side;
-use swap_contract::port::{ChainError, SwapKeys};
+use swap_contract::port::{ChainError, LegTerms, SwapKeys};
 use swap_contract::time::{ChainTime, Height, Tip};
 use tokio::sync::Notify;
 
@@ -42,6 +43,8 @@ pub struct Node {
     index: Mutex<Index>,
     epoch: AtomicU64,
     network_checked: AtomicBool,
+    /// Blocks from this time on, in unix seconds, are to be read once more: legs were added that may have a past in them.
+    past: Mutex<Option<u64>>,
 }
 
 impl Node {
@@ -57,11 +60,35 @@ impl Node {
             index: Mutex::default(),
             epoch: AtomicU64::new(0),
             network_checked: AtomicBool::new(false),
+            past: Mutex::default(),
         }
     }
 
     pub fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks for a leg from now on.
+    pub fn track(&self, terms: &LegTerms, tell: Tell) {
+        let tracked = send::alpha(terms).map(|terms| terms.swap).and_then(|swap| Ok((swap, send::htlc(terms)?)));
+        match tracked {
+            Ok((swap, htlc)) => match self.index().track(swap, htlc, tell) {
+                Ok(()) => self.news.notify_one(),
+                Err(error) => tracing::error!(%error, "a leg is not watched"),
+            },
+            Err(error) => tracing::error!(%error, "a leg is not watched"),
+        }
+    }
+
+    /// Blocks from this time on are to be read once more.
+    pub fn want_past(&self, since: u64) {
+        let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        *past = Some(past.map_or(since, |earlier| earlier.min(since)));
+    }
+
+    /// From when on blocks are to be read once more, if they are. Asked once.
+    pub fn take_past(&self) -> Option<u64> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Starts a look at the mempool: what is seen from now on is newer than it.

@@ -71,13 +71,13 @@ impl Node {
                 let input = htlc_bitcoin::Redeem { htlc: &htlc, outpoint: outpoint(redeem.htlc())?, preimage: *redeem.preimage().expose() };
                 let rate = self.replacing(&input.outpoint, rate, floor.increment);
                 let spend = |payout: &ScriptBuf| htlc_bitcoin::redeem(&[input], payout, rate);
-                self.spend(op, spend)
+                self.spend(&op.terms, &op.salt, spend)
             }
             OpKind::Refund { htlc: at } => {
                 let input = htlc_bitcoin::Refund { htlc: &htlc, outpoint: outpoint(at)? };
                 let rate = self.replacing(&input.outpoint, rate, floor.increment);
                 let spend = |payout: &ScriptBuf| htlc_bitcoin::refund(&[input], payout, rate);
-                self.spend(op, spend)
+                self.spend(&op.terms, &op.salt, spend)
             }
         }
     }
@@ -98,12 +98,17 @@ impl Node {
         Ok(TxRef(txid.to_string()))
     }
 
-    fn spend(&self, op: &HtlcOp, build: impl FnOnce(&ScriptBuf) -> Result<UnsignedSpend, SpendError>) -> Result<SignedTx, ChainError> {
-        let payout = self.wallet.payout(alpha(&op.terms)?.swap);
+    pub fn spend(
+        &self,
+        terms: &LegTerms,
+        salt: &Salt,
+        build: impl FnOnce(&ScriptBuf) -> Result<UnsignedSpend, SpendError>,
+    ) -> Result<SignedTx, ChainError> {
+        let payout = self.wallet.payout(alpha(terms)?.swap);
         let unsigned = build(&payout).map_err(|error| refused(&error))?;
         let fee = unsigned.fee();
         // Without auxiliary randomness the same operation gives the same bytes, however often it is prepared.
-        let tx = unsigned.sign(&[self.key(&op.salt)?], &[0; 32]).map_err(|error| refused(&error))?;
+        let tx = unsigned.sign(&[self.key(salt)?], &[0; 32]).map_err(|error| refused(&error))?;
         Ok(signed(&tx, fee))
     }
 
@@ -121,7 +126,7 @@ impl Node {
     }
 }
 
-fn signed(tx: &Transaction, fee: Amount) -> SignedTx {
+pub fn signed(tx: &Transaction, fee: Amount) -> SignedTx {
     SignedTx {
         side: Side::Alpha,
         id: TxRef(tx.compute_txid().to_string()),
@@ -133,7 +138,7 @@ fn signed(tx: &Transaction, fee: Amount) -> SignedTx {
     }
 }
 
-fn outpoint(htlc: &HtlcRef) -> Result<OutPoint, ChainError> {
+pub fn outpoint(htlc: &HtlcRef) -> Result<OutPoint, ChainError> {
     htlc.0.parse().map_err(|_| refused(&format!("`{}` is not an output", htlc.0)))
 }
 
@@ -143,7 +148,7 @@ fn timelock(refund_after: ChainTime) -> Result<u32, ChainError> {
     seconds.ok_or_else(|| refused(&format!("{} ms is no timelock of Bitcoin's", refund_after.0)))
 }
 
-fn refused(reason: &impl std::fmt::Display) -> ChainError {
+pub fn refused(reason: &impl std::fmt::Display) -> ChainError {
     ChainError::Refused { side: Side::Alpha, reason: reason.to_string() }
 }
 

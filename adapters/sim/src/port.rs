@@ -13,8 +13,8 @@ use futures::stream::BoxStream;
 use std::collections::BTreeMap;
 use swap_contract::bytes::{Preimage, SwapId};
 use swap_contract::leg::{HtlcRef, Side, TxRef};
-use swap_contract::port::{Chain, ChainError, ChainUpdate, HtlcOp, LegTerms, OpKind, QuoteFor, SignedTx};
-use swap_contract::time::{Height, Tip};
+use swap_contract::port::{Chain, ChainError, ChainUpdate, ExitKind, HtlcOp, LegTerms, OpKind, Presign, Presigned, QuoteFor, SignedTx};
+use swap_contract::time::{ChainTime, Height, Tip};
 
 /// An owner's handle on the chain.
 pub struct SimPort {
@@ -81,6 +81,30 @@ impl SimPort {
         })
     }
 
+    fn signed(&self, tx: &Tx) -> SignedTx {
+        let inputs = match self.side {
+            Side::Alpha => tx.uses().into_iter().map(str::to_owned).collect(),
+            Side::Beta => Vec::new(),
+        };
+        let durable = self.side == Side::Alpha;
+        SignedTx { side: self.side, id: tx.id(), bytes: tx.bytes(), fee: tx.fee, size: tx.vsize(), inputs, durable }
+    }
+
+    fn look_for(&self, terms: LegTerms, since: impl FnOnce(&Watcher, Height) -> Option<Height>) {
+        let swap = match &terms {
+            LegTerms::Alpha(terms) => terms.swap,
+            LegTerms::Beta(terms) => terms.swap,
+        };
+        self.chain.change(|state| {
+            let height = state.height();
+            if let Some(watcher) = state.watchers.get_mut(&self.id) {
+                let since = since(watcher, height);
+                watcher.tracked.entry(swap).or_insert_with(|| Tracked::new(terms, since));
+                watcher.seen = None;
+            }
+        });
+    }
+
     fn submit(&self, state: &mut State, tx: Tx) -> Result<TxRef, ChainError> {
         let id = tx.id();
         state.accept(tx).map(|()| id).map_err(|reject| match reject {
@@ -125,18 +149,12 @@ impl Chain for SimPort {
     }
 
     fn track(&self, terms: LegTerms) {
-        let swap = match &terms {
-            LegTerms::Alpha(terms) => terms.swap,
-            LegTerms::Beta(terms) => terms.swap,
-        };
-        self.chain.change(|state| {
-            let height = state.height();
-            if let Some(watcher) = state.watchers.get_mut(&self.id) {
-                let since = watcher.stream.as_ref().map(|_| height);
-                watcher.tracked.entry(swap).or_insert_with(|| Tracked::new(terms, since));
-                watcher.seen = None;
-            }
-        });
+        self.look_for(terms, |watcher, height| watcher.stream.as_ref().map(|_| height));
+    }
+
+    /// All of the past is told.
+    fn track_past(&self, terms: LegTerms, _since: ChainTime) {
+        self.look_for(terms, |_, _| None);
     }
 
     fn untrack(&self, swap: &SwapId) {
@@ -162,12 +180,41 @@ impl Chain for SimPort {
             let body = self.body(state, op, fee, reserved)?;
             let until = state.config.era.map(|era| Height(state.height().0 + era));
             let tx = state.tx(body, fee, until);
-            let inputs = match self.side {
-                Side::Alpha => tx.uses().into_iter().map(str::to_owned).collect(),
-                Side::Beta => Vec::new(),
-            };
-            Ok(SignedTx { side: self.side, id: tx.id(), bytes: tx.bytes(), fee, size, inputs, durable: self.side == Side::Alpha })
+            Ok(SignedTx { size, ..self.signed(&tx) })
         })
+    }
+
+    async fn presign(&self, exit: &Presign) -> Result<SignedTx, ChainError> {
+        self.online(|state| {
+            let LegTerms::Alpha(terms) = &exit.terms else { return Err(self.refused("nothing needs a signature on this chain")) };
+            let (htlc, to) = (exit.htlc.clone(), self.owner.purse(self.side));
+            let (body, what) = match exit.exit {
+                ExitKind::Redeem => {
+                    self.holds(&terms.redeem_key, &exit.salt)?;
+                    (Body::Redeem { htlc, preimage: Preimage::new([0; 32]), to }, QuoteFor::Redeem)
+                }
+                ExitKind::Refund => {
+                    self.holds(&terms.refund_key, &exit.salt)?;
+                    (Body::Refund { htlc, to }, QuoteFor::Refund)
+                }
+            };
+            let (fee, _) = self.fee(state, what, exit.fee_rate);
+            Ok(self.signed(&state.tx(body, fee, None)))
+        })
+    }
+
+    fn complete(&self, exit: &Presigned<'_>, bytes: &[u8]) -> Result<SignedTx, ChainError> {
+        let mut tx: Tx = serde_json::from_slice(bytes).map_err(|error| self.refused(&error.to_string()))?;
+        match (exit.exit, &mut tx.body) {
+            (ExitKind::Redeem, Body::Redeem { htlc, preimage, .. }) if htlc == exit.htlc => {
+                if let Some(public) = exit.preimage {
+                    *preimage = public.clone();
+                }
+            }
+            (ExitKind::Refund, Body::Refund { htlc, .. }) if htlc == exit.htlc => {}
+            _ => return Err(self.refused("this is not the exit that is wanted")),
+        }
+        Ok(self.signed(&tx))
     }
 
     async fn broadcast(&self, tx: &SignedTx) -> Result<TxRef, ChainError> {

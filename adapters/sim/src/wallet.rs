@@ -17,7 +17,7 @@ impl SimPort {
     }
 
     /// Whether the owner has the secret half of an alpha key.
-    fn holds(&self, key: &PublicKey, salt: &Salt) -> Result<(), ChainError> {
+    pub(crate) fn holds(&self, key: &PublicKey, salt: &Salt) -> Result<(), ChainError> {
         let secret = SecretKey::from_slice(self.owner.keys.alpha_secret(salt).as_slice());
         match secret {
             Ok(secret) if secret.public_key(&Secp256k1::signing_only()).serialize() == key.0 => Ok(()),

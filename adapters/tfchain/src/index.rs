@@ -89,25 +89,14 @@ impl Index {
     /// that was there before, the engine may remember anything.
     pub(crate) fn track(&self, terms: BetaTerms) {
         let mut legs = self.legs();
-        let swap = terms.swap;
-        if legs.by_swap.contains_key(&swap) {
-            return;
-        }
-        let places: BTreeMap<(H256, Turn), (u64, u32)> = legs
-            .recent
-            .iter()
-            .filter(|seen| seen.swap == swap)
-            .map(|seen| ((seen.id, Turn::Funding), (seen.block, seen.extrinsic)))
-            .collect();
-        let candidates: BTreeSet<H256> = places.keys().map(|(id, _)| *id).collect();
-        let search = match (legs.searched, candidates.is_empty()) {
-            (false, _) => Search::Storage,
-            (true, false) => Search::Candidates,
-            (true, true) => Search::Late,
-        };
-        legs.by_htlc.extend(candidates.iter().map(|id| (*id, swap)));
-        let told = legs.watched.then_some(LegStatus::Unfunded);
-        legs.by_swap.insert(swap, Leg { terms, candidates, places, told, search });
+        let (is_new, is_searched) = (legs.watched, legs.searched);
+        legs.track(terms, is_new, is_searched);
+        self.added.notify_one();
+    }
+
+    /// Adds a leg that somebody else began: nothing of it has been told, and all of the storage is searched for it.
+    pub(crate) fn track_past(&self, terms: BetaTerms) {
+        self.legs().track(terms, false, false);
         self.added.notify_one();
     }
 
@@ -240,6 +229,28 @@ impl Index {
 }
 
 impl Legs {
+    fn track(&mut self, terms: BetaTerms, is_new: bool, is_searched: bool) {
+        let swap = terms.swap;
+        if self.by_swap.contains_key(&swap) {
+            return;
+        }
+        let places: BTreeMap<(H256, Turn), (u64, u32)> = self
+            .recent
+            .iter()
+            .filter(|seen| seen.swap == swap)
+            .map(|seen| ((seen.id, Turn::Funding), (seen.block, seen.extrinsic)))
+            .collect();
+        let candidates: BTreeSet<H256> = places.keys().map(|(id, _)| *id).collect();
+        let search = match (is_searched, candidates.is_empty()) {
+            (false, _) => Search::Storage,
+            (true, false) => Search::Candidates,
+            (true, true) => Search::Late,
+        };
+        self.by_htlc.extend(candidates.iter().map(|id| (*id, swap)));
+        let told = is_new.then_some(LegStatus::Unfunded);
+        self.by_swap.insert(swap, Leg { terms, candidates, places, told, search });
+    }
+
     fn in_search(&self, search: Search) -> BTreeSet<SwapId> {
         self.by_swap.iter().filter(|(_, leg)| leg.search == search).map(|(swap, _)| *swap).collect()
     }

@@ -47,7 +47,7 @@ use swap_contract::document::Account;
 use swap_contract::leg::{Side, TxRef};
 use swap_contract::policy::Policy;
 use swap_contract::port::{BetaTerms, Chain, ChainError, ChainUpdate, HtlcOp, LegTerms, OpKind, SignedTx};
-use swap_contract::time::{Height, Tip};
+use swap_contract::time::{ChainTime, Height, Tip};
 use tokio::sync::{Mutex, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use watch::Watcher;
@@ -131,6 +131,14 @@ impl Chain for TfChain {
     fn track(&self, terms: LegTerms) {
         match terms {
             LegTerms::Beta(terms) => self.index.track(terms),
+            LegTerms::Alpha(terms) => tracing::error!(swap = %terms.swap, "asked to track a Bitcoin leg on TF Chain"),
+        }
+    }
+
+    /// The past is in the pallet's storage, however far back it reaches.
+    fn track_past(&self, terms: LegTerms, _since: ChainTime) {
+        match terms {
+            LegTerms::Beta(terms) => self.index.track_past(terms),
             LegTerms::Alpha(terms) => tracing::error!(swap = %terms.swap, "asked to track a Bitcoin leg on TF Chain"),
         }
     }

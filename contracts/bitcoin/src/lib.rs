@@ -15,12 +15,14 @@
 
 mod cooperative;
 mod htlc;
+mod presign;
 pub mod size;
 mod spend;
 mod witness;
 
 pub use cooperative::{CooperativeError, CooperativeSpend, NonceRound, SignatureRound};
 pub use htlc::{Htlc, MIN_REFUND_AFTER, Terms, TermsError};
+pub use presign::{Presigned, PresignedError, complete_redeem, complete_refund, presign_redeem};
 pub use spend::{MAX_INPUTS, Redeem, Refund, SignError, SpendError, UnsignedSpend, redeem, refund};
 pub use witness::{Spending, preimage_from_witness};
 

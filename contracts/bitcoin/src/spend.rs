@@ -121,12 +121,18 @@ struct Leaf {
 
 /// Builds a transaction that redeems every input and pays the sum less the fee to `payout`.
 pub fn redeem(inputs: &[Redeem<'_>], payout: &Script, rate: FeeRate) -> Result<UnsignedSpend, SpendError> {
+    let opens = |input: &Redeem<'_>| sha256::Hash::hash(&input.preimage).to_byte_array() == input.htlc.terms().hashlock;
+    if let Some(wrong) = inputs.iter().find(|input| !opens(input)) {
+        return Err(SpendError::WrongPreimage { outpoint: wrong.outpoint });
+    }
+    redeem_unchecked(inputs, payout, rate)
+}
+
+/// The same, whatever stands in the preimage's place: no signature commits to it.
+pub(crate) fn redeem_unchecked(inputs: &[Redeem<'_>], payout: &Script, rate: FeeRate) -> Result<UnsignedSpend, SpendError> {
     let mut coins = Vec::with_capacity(inputs.len());
     for input in inputs {
         let htlc = input.htlc;
-        if sha256::Hash::hash(&input.preimage).to_byte_array() != htlc.terms().hashlock {
-            return Err(SpendError::WrongPreimage { outpoint: input.outpoint });
-        }
         let leaf = Leaf {
             signer: htlc.redeem_key().x_only_public_key().0,
             preimage: Some(input.preimage),

@@ -19,6 +19,9 @@ const HALF: u64 = 500;
 const MOST: u64 = 900;
 /// A funding is not worth more than this part of a thousand: without it the swap lapses and nobody loses.
 const FUNDING: u64 = 100;
+/// The lowest rate of an exit that is signed in advance, in sat/vB, and how many such rates there are at the most.
+const FIRST_RUNG: u64 = 2;
+const RUNGS: u32 = 10;
 
 /// When an exit's fee begins to rise above the estimate, in blocks before the deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +69,13 @@ impl Exit {
     /// The highest rate this exit ever pays.
     pub fn ceiling(&self, vsize: u64, policy: &Policy) -> FeeRate {
         rate_of(Sats(share(self.value, MOST)), vsize).min(FeeRate::from_sat_per_vb(policy.max_fee_rate))
+    }
+
+    /// The rates at which this exit is signed in advance, rising: each twice the one before, the last the highest it ever pays.
+    pub fn ladder(&self, vsize: u64, policy: &Policy) -> Vec<FeeRate> {
+        let ceiling = self.ceiling(vsize, policy);
+        let rungs = (0..RUNGS - 1).map(|n| FeeRate::from_sat_per_vb(FIRST_RUNG << n));
+        rungs.take_while(|rate| *rate < ceiling).chain([ceiling]).collect()
     }
 }
 

@@ -124,6 +124,43 @@ impl Redeem {
     }
 }
 
+/// An exit to be signed in advance, for somebody without a key to send. A redeem shows no preimage yet.
+#[derive(Clone, Debug)]
+pub struct Presign {
+    /// The leg.
+    pub terms: LegTerms,
+    /// The engine's own salt of this swap.
+    pub salt: Salt,
+    /// The HTLC.
+    pub htlc: HtlcRef,
+    /// Which way out.
+    pub exit: ExitKind,
+    /// What it pays.
+    pub fee_rate: FeeRate,
+}
+
+/// What an exit that was signed in advance should be.
+#[derive(Clone, Copy, Debug)]
+pub struct Presigned<'a> {
+    /// The leg.
+    pub terms: &'a LegTerms,
+    /// The HTLC.
+    pub htlc: &'a HtlcRef,
+    /// Which way out.
+    pub exit: ExitKind,
+    /// What a redeem shows, once it is public. Without it a redeem is checked, and not ready to be sent.
+    pub preimage: Option<&'a Preimage>,
+}
+
+/// The two ways out of an HTLC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitKind {
+    /// With the preimage.
+    Redeem,
+    /// After the timelock.
+    Refund,
+}
+
 /// A Bitcoin fee rate in satoshis per 1000 weight units; 250 is 1 sat/vB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FeeRate(pub u64);
@@ -265,11 +302,29 @@ pub trait Chain: Send + Sync {
     /// Starts looking for this leg's HTLC, from the stream's position on. Idempotent. Cheap: an entry in an index.
     fn track(&self, terms: LegTerms);
 
+    /// The same for a leg that somebody else began: its past, which reaches back to `since` at the most, is told too.
+    fn track_past(&self, terms: LegTerms, since: ChainTime) {
+        let _ = since;
+        self.track(terms);
+    }
+
     /// Stops looking.
     fn untrack(&self, swap: &SwapId);
 
     /// Signs, and does not send. `reserved` coins are not used.
     async fn prepare(&self, op: &HtlcOp, reserved: &[String]) -> Result<SignedTx, ChainError>;
+
+    /// Signs an exit in advance; sends nothing. Refused where an exit needs no signature: anybody can make one there.
+    async fn presign(&self, exit: &Presign) -> Result<SignedTx, ChainError> {
+        let _ = exit;
+        Err(ChainError::Refused { side: self.side(), reason: "nothing is signed in advance on this chain".into() })
+    }
+
+    /// Reads an exit that was signed in advance, checks that it is what it should be, and puts the preimage in. Pure.
+    fn complete(&self, exit: &Presigned<'_>, bytes: &[u8]) -> Result<SignedTx, ChainError> {
+        let _ = (exit, bytes);
+        Err(ChainError::Refused { side: self.side(), reason: "nothing is signed in advance on this chain".into() })
+    }
 
     /// Sends. Safe to repeat: a transaction the node knows already, or whose effect the chain shows already, is a success.
     async fn broadcast(&self, tx: &SignedTx) -> Result<TxRef, ChainError>;

@@ -2,12 +2,15 @@
 
 use super::{Command, Driver};
 use crate::engine::host::{Deed, Moment};
+use crate::engine::restore::restored;
 use crate::error::ApiError;
 use crate::store::{NewSwap, StoreError, StoredSwap};
 use std::time::Duration;
 use swap_contract::bytes::SwapId;
+use swap_contract::document::{Account, Role, SignedContract};
 use swap_contract::event::{Event, Fact, Step, Violation};
 use swap_contract::leg::Side;
+use swap_contract::time::ChainTime;
 use tokio::sync::oneshot;
 use tracing::{debug, info};
 
@@ -16,6 +19,10 @@ impl Driver {
         match command {
             Command::Begin(new, reply) => {
                 let result = self.begin(*new).await;
+                answer(reply, result);
+            }
+            Command::Watch { contract, role, account, reply } => {
+                let result = self.watch(&contract, role, &account).await;
                 answer(reply, result);
             }
             Command::Refund(id, reply) => {
@@ -45,6 +52,23 @@ impl Driver {
         info!(swap_id = %id, role = ?new.swap.role(), "swap begins");
         self.adopt(StoredSwap { swap: new.swap, seq: 0, created_at: new.now, outbox: Vec::new() });
         self.drive(&id);
+        Ok(())
+    }
+
+    /// A swap of somebody else's: whatever happened before is told, and nothing is funded.
+    async fn watch(&mut self, contract: &SignedContract, role: Role, account: &Account) -> Result<(), StoreError> {
+        let clocks = self.clocks();
+        let (swap, event) = restored(contract.document.clone(), role, clocks.now);
+        let id = swap.id();
+        self.outside.host.pass(Moment::Before(Deed::Begin)).await;
+        self.outside.store.watch_swap(contract, &swap, &event, account).await?;
+        self.outside.host.pass(Moment::After(Deed::Begin)).await;
+        let signed_at = contract.document.countersign_by.0.saturating_sub(contract.document.policy().countersign_within.0 / 1000);
+        for (side, chain) in [(Side::Alpha, &self.outside.chains.alpha), (Side::Beta, &self.outside.chains.beta)] {
+            chain.track_past(swap.terms(side), ChainTime::from_secs(signed_at));
+        }
+        info!(swap_id = %id, ?role, %account, "watching a swap");
+        self.adopt(StoredSwap { swap, seq: 1, created_at: clocks.now, outbox: Vec::new() });
         Ok(())
     }
 

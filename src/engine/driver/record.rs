@@ -66,6 +66,11 @@ impl Driver {
             // What a chain shows anew, a reorg say, is answered at once.
             live.last = None;
         }
+        if matches!(event.fact, Fact::Seen(Side::Alpha, _))
+            && let Some(news) = &self.outside.alpha_news
+        {
+            news.notify_one();
+        }
         if let Some(row) = outbox {
             live.outbox.insert(row.step, row.clone());
         }
@@ -90,7 +95,7 @@ impl Driver {
         let outbox = live.outbox.values().cloned().collect();
         let stored = StoredSwap { swap: live.swap.clone(), seq: live.seq, created_at: live.created_at, outbox };
         let tries = self.outside.tries.lock().unwrap_or_else(PoisonError::into_inner);
-        let view = views::swap_view(&stored, &self.outside.keys.account(), clocks, tries.get(&stored.swap.id()));
+        let view = views::swap_view(&stored, clocks, tries.get(&stored.swap.id()));
         if self.outside.changed.send(view).is_err() {
             debug!(swap_id = %stored.swap.id(), "the last subscriber has just gone");
         }
@@ -115,12 +120,12 @@ fn cursor(event: &Event) -> Option<(Side, Height)> {
 }
 
 /// What a chain shows it shows again to a stream that begins behind the stored cursor. Not so the preimage: it may be in a
-/// transaction that is replaced before it is in a block.
+/// transaction that is replaced before it is in a block. An initiator derives it, and its watcher does not.
 fn durability(before: &Swap, after: &Swap, fact: &Fact) -> Durability {
     let learned = before.public_preimage().is_none() && after.public_preimage().is_some();
     match fact {
         Fact::Attempted(_) | Fact::Cancelled | Fact::Restored => Durability::Now,
-        Fact::Seen(..) if learned && after.role() == Role::Participant => Durability::Now,
+        Fact::Seen(..) if learned && (after.role() == Role::Participant || after.is_restored()) => Durability::Now,
         Fact::Seen(..) | Fact::Clock => Durability::Later,
     }
 }

@@ -27,6 +27,7 @@ impl Follower {
             }
             best = self.node.rpc.best_block_hash().await?;
         }
+        self.read_past().await?;
         self.tell_changes().await?;
         self.tell_tip().await?;
         self.save_wallet().await;

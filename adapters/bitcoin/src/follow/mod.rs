@@ -131,7 +131,7 @@ impl Follower {
             tokio::select! {
                 () = self.out.closed() => return Err(Ended::Unheard),
                 tip = &mut tip => return self.tip_changed(tip).await,
-                () = self.node.news.notified() => self.tell_changes().await?,
+                () = self.node.news.notified() => self.tell_news().await?,
                 () = sleep_until(look_at) => self.look().await?,
             }
         }
@@ -167,6 +167,12 @@ impl Follower {
             }
         }
         .boxed())
+    }
+
+    /// The index may have changed outside the stream: legs were added, with a past or without.
+    async fn tell_news(&mut self) -> Result<(), Ended> {
+        self.read_past().await?;
+        self.tell_changes().await
     }
 
     async fn tell_changes(&mut self) -> Result<(), Ended> {

@@ -11,6 +11,8 @@ const _: () = assert!(BEHIND < MAX_HEADERS);
 /// How much earlier than the margins say a leg's funding is looked for. T1 counts from the later of the median time past and the
 /// maker's clock, a maker may add two hours to it, and the median time of the block that funds is often older still.
 const SLACK_SECONDS: u64 = 24 * 3_600;
+/// Blocks' times and their median are behind other clocks, by two hours and more.
+const PAST_SLACK_SECONDS: u64 = 3 * 3_600;
 
 impl Follower {
     pub(super) async fn start(&mut self) -> Result<(), Ended> {
@@ -66,6 +68,36 @@ impl Follower {
             .saturating_sub(policy.alpha_window.0 / 1000)
             .saturating_sub(policy.alpha_redeem_margin.0 / 1000)
             .saturating_sub(SLACK_SECONDS);
+        self.block_before(before, best).await
+    }
+
+    /// Reads blocks once more that legs added in the meantime may have a past in. To connect a block twice changes nothing for
+    /// those that were there.
+    pub(super) async fn read_past(&mut self) -> Result<(), Ended> {
+        let Some(since) = self.node.take_past() else { return Ok(()) };
+        let read = self.read_since(since.saturating_sub(PAST_SLACK_SECONDS)).await;
+        if read.is_err() {
+            self.node.want_past(since);
+        }
+        read
+    }
+
+    async fn read_since(&mut self, time: u64) -> Result<(), Ended> {
+        let tip = self.ring()?.tip();
+        let from = self.block_before(time, tip.height).await?;
+        for height in from + 1..=tip.height {
+            // A reorg on the way takes blocks out; the legs are told of it as of any other.
+            let Some(hash) = self.node.rpc.block_hash(height).await? else { return Err(Ended::Lost) };
+            let block = self.node.rpc.block(&hash).await?;
+            self.node.index().connect(height, &block);
+        }
+        // What waits, and was looked at before the legs were there, is seen when it is in a block.
+        tracing::info!(from = from + 1, to = tip.height, "read bitcoin blocks once more for swaps of others");
+        Ok(())
+    }
+
+    /// The newest block whose median time is before a moment: the median never falls.
+    async fn block_before(&self, before: u64, best: u64) -> Result<u64, Ended> {
         let (mut earlier, mut later) = (0, best + 1);
         while later - earlier > 1 {
             let middle = earlier + (later - earlier) / 2;

@@ -175,6 +175,11 @@ impl Contract {
         }
     }
 
+    /// The party of this role.
+    pub fn party(&self, role: Role) -> &Account {
+        if Role::of_giver(self.maker_gives) == role { &self.maker } else { &self.taker }
+    }
+
     /// The salt of one of its parties.
     pub fn salt_of(&self, account: &Account) -> Salt {
         if *account == self.maker { self.maker_salt } else { self.taker_salt }

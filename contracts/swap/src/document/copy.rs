@@ -80,7 +80,7 @@ impl Signed<CopyRequest> {
 }
 
 impl<D: Document> Signed<D> {
-    fn by(&self, account: &Account) -> Result<&D, DocumentError> {
+    pub(super) fn by(&self, account: &Account) -> Result<&D, DocumentError> {
         if self.signature.verifies(account, &self.document.signing_bytes()) {
             Ok(&self.document)
         } else {

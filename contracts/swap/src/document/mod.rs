@@ -9,6 +9,7 @@ mod offer;
 mod order;
 mod receipt;
 mod signature;
+mod watch;
 
 pub use account::{Account, NotAnAccount};
 pub use contract::{Alpha, Beta, Contract, SignedContract, verify_party};
@@ -18,6 +19,7 @@ pub use offer::{Offer, Sequence, Tags};
 pub use order::Order;
 pub use receipt::{Receipt, SignedReceipt};
 pub use signature::{Scheme, Signature};
+pub use watch::{MAX_PACKAGE_BYTES, Package, WATCH_LIFETIME, WatchRequest};
 
 use crate::bytes::GenesisHash;
 use crate::policy::Policy;

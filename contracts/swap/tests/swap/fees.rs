@@ -49,6 +49,15 @@ fn an_estimate_that_would_burn_what_the_exit_is_for_is_not_paid() {
 }
 
 #[test]
+fn exits_signed_in_advance_cover_every_rate_in_ten_steps() {
+    let per_vb = |sats: u64| exit(sats).ladder(VSIZE, &MAINNET).iter().map(|rate| rate.0 / 250).collect::<Vec<_>>();
+    assert_eq!(per_vb(100_000_000), [2, 4, 8, 16, 32, 64, 128, 256, 512, 1000]);
+    // Nine tenths of 10,000 satoshis are 59 sat/vB.
+    assert_eq!(per_vb(10_000), [2, 4, 8, 16, 32, 59]);
+    assert_eq!(per_vb(200), [1], "what is worth less has one, and pays what it can");
+}
+
+#[test]
 fn a_funding_never_costs_more_than_a_tenth_of_what_it_funds() {
     assert_eq!(funding_ceiling(Sats(154_000), 154, &MAINNET), FeeRate::from_sat_per_vb(100));
     assert_eq!(funding_ceiling(Sats(u64::MAX), 154, &MAINNET), FeeRate::from_sat_per_vb(MAINNET.max_fee_rate));

@@ -16,4 +16,5 @@ mod reorgs;
 mod restored;
 mod stored_formats;
 mod time_and_policy;
+mod watching;
 mod words;
