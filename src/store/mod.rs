@@ -2,10 +2,12 @@
 
 mod copies;
 mod market;
+mod memory;
 mod swaps;
 mod wallet;
 
 pub use market::{NewOrder, OfferRow, OrderRow};
+pub use memory::MemoryStore;
 pub use swaps::{NewSwap, OutboxRow, StoredSwap};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
@@ -93,17 +95,6 @@ impl Store {
         store.check_pragma("journal_mode", "PRAGMA journal_mode", "wal").await?;
         // 2 is FULL: the write-ahead log is synced at every commit.
         store.check_pragma("synchronous", "PRAGMA synchronous", "2").await?;
-        Ok(store)
-    }
-
-    /// A database in memory that lasts as long as its handles: for simulations.
-    pub async fn in_memory() -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true);
-        // One connection: each would have a database of its own.
-        let pool = SqlitePoolOptions::new().max_connections(1).min_connections(1).idle_timeout(None).max_lifetime(None);
-        let pool = pool.test_before_acquire(false).connect_with(options).await?;
-        let store = Self { lazy: pool.clone(), pool };
-        store.migrate().await?;
         Ok(store)
     }
 
