@@ -160,6 +160,9 @@ enum Command {
         /// Only the most dangerous moments.
         #[arg(long)]
         short: bool,
+        /// Only points whose names contain this.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        only: String,
         /// One JSON object a point, and one at the end.
         #[arg(long)]
         json: bool,
@@ -179,6 +182,9 @@ enum Command {
         /// Only the most dangerous states.
         #[arg(long)]
         short: bool,
+        /// Only states whose names contain this.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        only: String,
         /// One JSON object a state, and one at the end.
         #[arg(long)]
         json: bool,
@@ -317,17 +323,17 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Secrets => secrets::run(&cache, &checkout()?),
         Command::Bench { json } => bench::run(&cache, &checkout()?, output(json)),
-        Command::KillSweep { short, json } => {
+        Command::KillSweep { short, only, json } => {
             let extent = if short { sweep::Extent::Short } else { sweep::Extent::Whole };
-            sweep::run(&cache, &checkout()?, output(json), sweep::Kind::Kill, extent)
+            sweep::run(&cache, &checkout()?, output(json), &sweep::Choice { kind: sweep::Kind::Kill, extent, only })
         }
         Command::Reorg { short, json } => {
             let extent = if short { sweep::Extent::Short } else { sweep::Extent::Whole };
             sweep::reorg::run(&cache, &checkout()?, output(json), extent)
         }
-        Command::Restore { short, json } => {
+        Command::Restore { short, only, json } => {
             let extent = if short { sweep::Extent::Short } else { sweep::Extent::Whole };
-            sweep::run(&cache, &checkout()?, output(json), sweep::Kind::Restore, extent)
+            sweep::run(&cache, &checkout()?, output(json), &sweep::Choice { kind: sweep::Kind::Restore, extent, only })
         }
         Command::Simulate { args } => tool::SIMULATE.run(&cache, &checkout()?, &args),
         Command::Model { args } => tool::MODEL.run(&cache, &checkout()?, &args),

@@ -16,7 +16,7 @@ use crate::differential;
 use crate::progress::say;
 use crate::secrets::Left;
 use crate::setup::{self, Parts, Timed, Tools};
-use crate::sweep;
+use crate::sweep::{self, Choice, Kind};
 use crate::tool;
 use crate::wallet_checks;
 
@@ -24,7 +24,7 @@ use crate::wallet_checks;
 const SUMMARY_WITHIN: usize = 60;
 
 /// Seeds that the simulator plays here; `cargo regtest simulate` plays more.
-const SEEDS: u32 = 2_000;
+const SEEDS: u32 = 10_000;
 
 /// # Errors
 /// The first thing that fails; a failing test's output is shown.
@@ -35,8 +35,8 @@ pub fn run(cache: &Cache, checkout: &Path) -> Result<()> {
     differential::run(cache, checkout, &tools, differential::FEW_CASES)?;
     tool::SIMULATE.run(cache, checkout, &["--seeds".to_owned(), SEEDS.to_string()])?;
     tool::MODEL.run(cache, checkout, &[])?;
-    sweep::play(cache, &tools, Output::Tables, sweep::Kind::Kill, sweep::Extent::Short)?;
-    sweep::play(cache, &tools, Output::Tables, sweep::Kind::Restore, sweep::Extent::Short)?;
+    sweep::play(cache, &tools, Output::Tables, &Choice::short(Kind::Kill))?;
+    sweep::play(cache, &tools, Output::Tables, &Choice::short(Kind::Restore))?;
     sweep::reorg::play(cache, &tools, Output::Tables, sweep::Extent::Short)?;
     tfchain_tests(cache, checkout)?;
     engine_tests(cache, checkout, &tools, &left)

@@ -145,6 +145,11 @@ impl Driver {
         }
     }
 
+    /// How many swaps have not ended.
+    pub(super) fn open_swaps(&self) -> usize {
+        self.live.len()
+    }
+
     /// The next command, once it is handled.
     pub(super) async fn serve(&mut self) {
         if let Some(command) = self.commands.recv().await {

@@ -183,19 +183,16 @@ impl Engine {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
             tick.tick().await;
-            self.pursue_all(CONCURRENT_CALLS).await;
+            if let Err(failure) = self.pursue_all(CONCURRENT_CALLS).await {
+                warn!(%failure, "orders wait");
+            }
         }
     }
 
-    /// Asks the makers of all placed orders, so many at the same time.
-    pub(super) async fn pursue_all(&self, at_once: usize) {
-        let placed = match self.pending(Direction::Placed).await {
-            Ok(placed) => placed,
-            Err(failure) => {
-                warn!(%failure, "orders wait");
-                return;
-            }
-        };
+    /// Asks the makers of all placed orders, so many at the same time. Says how many orders there were.
+    pub(super) async fn pursue_all(&self, at_once: usize) -> Result<usize, ApiError> {
+        let placed = self.pending(Direction::Placed).await?;
+        let count = placed.len();
         futures::stream::iter(placed)
             .for_each_concurrent(at_once, async |row| {
                 let id = row.signed.document.id();
@@ -204,12 +201,14 @@ impl Engine {
                 }
             })
             .await;
+        Ok(count)
     }
 
-    /// The maker's side.
-    pub(super) async fn decide(&self) -> Result<(), ApiError> {
+    /// The maker's side. Says how many orders there were.
+    pub(super) async fn decide(&self) -> Result<usize, ApiError> {
         let _guard = self.market_lock().await;
         let received = self.pending(Direction::Received).await?;
+        let count = received.len();
         let now = self.now();
         let mut by_offer: BTreeMap<OfferId, Vec<OrderRow>> = BTreeMap::new();
         for row in received {
@@ -247,7 +246,7 @@ impl Engine {
                 }
             }
         }
-        Ok(())
+        Ok(count)
     }
 
     async fn draw_up(&self, row: &OrderRow) -> Result<Signed<Contract>, ApiError> {
@@ -337,7 +336,7 @@ impl Engine {
         let signature = self.keys().sign(document);
         let reach = self.store().order(&order).await?.map(|row| row.reach).unwrap_or_default();
         let participant = document.role_of(&self.account()) == Some(Role::Participant);
-        if participant && self.store().swap(&document.id()).await?.is_none() {
+        if participant && !self.store().has_swap(&document.id()).await? {
             self.begin(order, contract.clone(), signature.clone(), false).await?;
         }
         let countersign = Countersign { order, contract: document.id(), signature };
@@ -349,7 +348,7 @@ impl Engine {
     }
 
     async fn conclude(&self, order: OrderId, contract: Signed<Contract>) -> Result<(), ApiError> {
-        if self.store().swap(&contract.document.id()).await?.is_none() {
+        if !self.store().has_swap(&contract.document.id()).await? {
             let signature = self.keys().sign(&contract.document);
             return self.begin(order, contract, signature, true).await;
         }

@@ -20,6 +20,11 @@ impl Turns {
         self.driver.settle().await.map_err(|failure| failure.to_string())
     }
 
+    /// How many swaps the engine works on.
+    pub fn open_swaps(&self) -> usize {
+        self.driver.open_swaps()
+    }
+
     /// Handles one request of the engine's other half. To be polled beside anything that calls the engine.
     pub async fn serve(&mut self) {
         self.driver.serve().await;
@@ -27,18 +32,15 @@ impl Turns {
 }
 
 impl Engine {
-    /// The maker's turn: decides on orders whose waiting period is over. For engines started by hand.
-    pub async fn maker_turn(&self) -> Result<(), ApiError> {
+    /// The maker's turn: decides on orders whose waiting period is over. Says how many orders there were, decided or not.
+    /// For engines started by hand.
+    pub async fn maker_turn(&self) -> Result<usize, ApiError> {
         self.decide().await
     }
 
-    /// Notes that the engine runs, at most as often as an engine does that runs by itself. For engines started by hand.
-    pub async fn alive_turn(&self) -> Result<(), ApiError> {
-        Ok(self.note_alive().await?)
-    }
-
-    /// The taker's turn: asks the makers of placed orders, one after the other. For engines started by hand.
-    pub async fn taker_turn(&self) {
-        self.pursue_all(1).await;
+    /// The taker's turn: asks the makers of placed orders, one after the other. Says how many orders there were, answered or not.
+    /// For engines started by hand.
+    pub async fn taker_turn(&self) -> Result<usize, ApiError> {
+        self.pursue_all(1).await
     }
 }

@@ -2,15 +2,18 @@
 
 mod copies;
 mod market;
+mod memory;
 mod swaps;
 mod wallet;
 mod watch;
 
 pub use market::{NewOrder, OfferRow, OrderRow};
+pub use memory::MemoryStore;
 pub use swaps::{NewSwap, OutboxRow, StoredSwap};
 pub use watch::Watched;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::Connection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use std::path::Path;
 use std::time::Duration;
 use swap_contract::leg::Side;
@@ -87,25 +90,13 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10));
-        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options.clone()).await?;
-        let lazy = options.synchronous(SqliteSynchronous::Normal);
-        let lazy = SqlitePoolOptions::new().max_connections(1).connect_with(lazy).await?;
+        let pool = connections(4).connect_with(options.clone()).await?;
+        let lazy = connections(1).connect_with(options.synchronous(SqliteSynchronous::Normal)).await?;
         let store = Self { pool, lazy };
         store.migrate().await?;
         store.check_pragma("journal_mode", "PRAGMA journal_mode", "wal").await?;
         // 2 is FULL: the write-ahead log is synced at every commit.
         store.check_pragma("synchronous", "PRAGMA synchronous", "2").await?;
-        Ok(store)
-    }
-
-    /// A database in memory that lasts as long as its handles: for simulations.
-    pub async fn in_memory() -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true);
-        // One connection: each would have a database of its own.
-        let pool = SqlitePoolOptions::new().max_connections(1).min_connections(1).idle_timeout(None).max_lifetime(None);
-        let pool = pool.test_before_acquire(false).connect_with(options).await?;
-        let store = Self { lazy: pool.clone(), pool };
-        store.migrate().await?;
         Ok(store)
     }
 
@@ -162,6 +153,16 @@ impl Store {
             Durability::Later => &self.lazy,
         }
     }
+}
+
+/// When a commit fails because the disk does, SQLite ends the transaction by itself; the connection then counts one that is not
+/// there, and begins no other. It is closed, and a new one takes its place.
+fn connections(most: u32) -> SqlitePoolOptions {
+    let is_usable = |connection: &mut SqliteConnection| !connection.is_in_transaction();
+    SqlitePoolOptions::new().max_connections(most).before_acquire(move |connection, _| {
+        let usable = is_usable(connection);
+        Box::pin(async move { Ok(usable) })
+    })
 }
 
 pub(crate) fn side_name(side: Side) -> &'static str {

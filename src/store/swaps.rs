@@ -2,6 +2,7 @@
 
 use super::{Durability, Store, StoreError, exists_or, from_json, json, side_name, to_db};
 use sqlx::{FromRow, Sqlite, Transaction};
+use std::collections::BTreeMap;
 use swap_contract::bytes::{OrderId, SwapId};
 use swap_contract::document::SignedContract;
 use swap_contract::event::{Event, Step};
@@ -67,6 +68,7 @@ struct SwapDbRow {
 
 #[derive(FromRow)]
 struct OutboxDbRow {
+    swap_id: String,
     step: String,
     tx: String,
     bytes: Vec<u8>,
@@ -82,11 +84,19 @@ struct EventDbRow {
     event: String,
 }
 
+/// One event, what follows from it, and how far the chain that told it has been followed, if it has.
+const COMMIT: &str = "INSERT INTO events (swap_id, seq, at, event) VALUES ($1, $2, $3, $4); \
+    UPDATE swaps SET snapshot = $5, seq = $2, ended = $6 WHERE id = $1 AND seq = $2 - 1; \
+    INSERT INTO cursors (side, height) SELECT $7, $8 WHERE $7 IS NOT NULL ON CONFLICT (side) DO UPDATE SET height = excluded.height";
 const SWAP_COLUMNS_OPEN: &str = "SELECT id, contract, snapshot, seq, created_at FROM swaps WHERE ended = 0 ORDER BY created_at, id";
 const SWAP_BY_ID: &str = "SELECT id, contract, snapshot, seq, created_at FROM swaps WHERE id = $1";
 const SWAP_PAGE: &str = "SELECT s.id, s.contract, s.snapshot, s.seq, s.created_at FROM swaps s WHERE ($1 = 0 OR s.ended = 0) AND \
     ($2 = '' OR (s.created_at, s.id) < (SELECT b.created_at, b.id FROM swaps b WHERE b.id = $2)) \
     ORDER BY s.created_at DESC, s.id DESC LIMIT $3";
+
+const OUTBOX_OF: &str = "SELECT swap_id, step, tx, bytes, fee, size, fee_rate FROM outbox \
+    WHERE swap_id IN (SELECT value FROM json_each($1)) ORDER BY swap_id, step";
+const INPUTS_OF: &str = "SELECT swap_id, input FROM reserved_inputs WHERE swap_id IN (SELECT value FROM json_each($1)) ORDER BY input";
 
 impl Store {
     /// Stores a new swap, and that its order is agreed, at once. Refuses a hashlock or an order that was used before.
@@ -128,23 +138,20 @@ impl Store {
         let id = swap.id().to_string();
         let seq = expected + 1;
         let mut tx = self.pool_for(durability).begin_with("BEGIN IMMEDIATE").await?;
-        sqlx::query("INSERT INTO events (swap_id, seq, at, event) VALUES ($1, $2, $3, $4)")
+        // One statement after the other, in one go: each on its own would be a way to the database's thread and back.
+        let written = sqlx::query(COMMIT)
             .bind(&id)
             .bind(to_db(seq))
             .bind(to_db(event.clocks.now.0))
             .bind(json(event))
+            .bind(json(&swap.snapshot()))
+            .bind(i64::from(swap.outcome().is_some()))
+            .bind(cursor.map(|(side, _)| side_name(side)))
+            .bind(cursor.map(|(_, height)| to_db(height.0)))
             .execute(&mut *tx)
             .await
             .map_err(exists_or)?;
-        let moved = sqlx::query("UPDATE swaps SET snapshot = $1, seq = $2, ended = $3 WHERE id = $4 AND seq = $5")
-            .bind(json(&swap.snapshot()))
-            .bind(to_db(seq))
-            .bind(i64::from(swap.outcome().is_some()))
-            .bind(&id)
-            .bind(to_db(expected))
-            .execute(&mut *tx)
-            .await?;
-        if moved.rows_affected() != 1 {
+        if written.rows_affected() != 2 + u64::from(cursor.is_some()) {
             return Err(StoreError::Conflict);
         }
         if let Some(row) = outbox {
@@ -152,9 +159,6 @@ impl Store {
         }
         if swap.outcome().is_some() {
             sqlx::query("DELETE FROM reserved_inputs WHERE swap_id = $1").bind(&id).execute(&mut *tx).await?;
-        }
-        if let Some(cursor) = cursor {
-            write_cursor(&mut tx, cursor).await?;
         }
         tx.commit().await?;
         Ok(seq)
@@ -191,6 +195,13 @@ impl Store {
         Ok(self.with_outbox(rows).await?.pop())
     }
 
+    /// Whether a swap is stored.
+    pub async fn has_swap(&self, id: &SwapId) -> Result<bool, StoreError> {
+        let found: Option<String> =
+            sqlx::query_scalar("SELECT id FROM swaps WHERE id = $1").bind(id.to_string()).fetch_optional(self.pool()).await?;
+        Ok(found.is_some())
+    }
+
     /// Swaps, newest first, behind the one named `after`.
     pub async fn swap_page(&self, after: &str, limit: u32, open_only: bool) -> Result<Vec<StoredSwap>, StoreError> {
         let rows: Vec<SwapDbRow> =
@@ -213,43 +224,49 @@ impl Store {
     }
 
     async fn with_outbox(&self, rows: Vec<SwapDbRow>) -> Result<Vec<StoredSwap>, StoreError> {
-        let mut swaps = Vec::with_capacity(rows.len());
-        for row in rows {
-            let contract: SignedContract = from_json("swaps", &row.contract)?;
-            let snapshot: Snapshot = from_json("swaps", &row.snapshot)?;
-            swaps.push(StoredSwap {
-                swap: Swap::restore(contract.document, snapshot),
-                seq: row.seq.unsigned_abs(),
-                created_at: UnixTime(row.created_at.unsigned_abs()),
-                outbox: self.outbox(&row.id).await?,
-            });
-        }
-        Ok(swaps)
-    }
-
-    async fn outbox(&self, id: &str) -> Result<Vec<OutboxRow>, StoreError> {
-        let rows: Vec<OutboxDbRow> = sqlx::query_as("SELECT step, tx, bytes, fee, size, fee_rate FROM outbox WHERE swap_id = $1")
-            .bind(id)
-            .fetch_all(self.pool())
-            .await?;
-        let inputs: Vec<String> =
-            sqlx::query_scalar("SELECT input FROM reserved_inputs WHERE swap_id = $1").bind(id).fetch_all(self.pool()).await?;
+        let mut outbox = self.outbox(&rows).await?;
         rows.into_iter()
             .map(|row| {
-                let step = Step::by_name(&row.step)
-                    .ok_or_else(|| StoreError::Corrupt { table: "outbox", reason: format!("no step is called {}", row.step) })?;
-                let inputs = if step == Step::FundAlpha { inputs.clone() } else { Vec::new() };
-                Ok(OutboxRow {
-                    step,
-                    tx: TxRef(row.tx),
-                    bytes: row.bytes,
-                    fee: row.fee.unsigned_abs(),
-                    size: row.size.unsigned_abs(),
-                    fee_rate: row.fee_rate.unsigned_abs(),
-                    inputs,
+                let contract: SignedContract = from_json("swaps", &row.contract)?;
+                let snapshot: Snapshot = from_json("swaps", &row.snapshot)?;
+                Ok(StoredSwap {
+                    swap: Swap::restore(contract.document, snapshot),
+                    seq: row.seq.unsigned_abs(),
+                    created_at: UnixTime(row.created_at.unsigned_abs()),
+                    outbox: outbox.remove(&row.id).unwrap_or_default(),
                 })
             })
             .collect()
+    }
+
+    /// What these swaps may have sent, by their ids.
+    async fn outbox(&self, swaps: &[SwapDbRow]) -> Result<BTreeMap<String, Vec<OutboxRow>>, StoreError> {
+        let mut outbox: BTreeMap<String, Vec<OutboxRow>> = BTreeMap::new();
+        if swaps.is_empty() {
+            return Ok(outbox);
+        }
+        let ids = json(&swaps.iter().map(|swap| &swap.id).collect::<Vec<_>>());
+        let rows: Vec<OutboxDbRow> = sqlx::query_as(OUTBOX_OF).bind(&ids).fetch_all(self.pool()).await?;
+        let mut inputs: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        if rows.iter().any(|row| row.step == Step::FundAlpha.name()) {
+            let rows: Vec<(String, String)> = sqlx::query_as(INPUTS_OF).bind(&ids).fetch_all(self.pool()).await?;
+            rows.into_iter().for_each(|(swap, input)| inputs.entry(swap).or_default().push(input));
+        }
+        for row in rows {
+            let step = Step::by_name(&row.step)
+                .ok_or_else(|| StoreError::Corrupt { table: "outbox", reason: format!("no step is called {}", row.step) })?;
+            let inputs = if step == Step::FundAlpha { inputs.remove(&row.swap_id).unwrap_or_default() } else { Vec::new() };
+            outbox.entry(row.swap_id).or_default().push(OutboxRow {
+                step,
+                tx: TxRef(row.tx),
+                bytes: row.bytes,
+                fee: row.fee.unsigned_abs(),
+                size: row.size.unsigned_abs(),
+                fee_rate: row.fee_rate.unsigned_abs(),
+                inputs,
+            });
+        }
+        Ok(outbox)
     }
 }
 

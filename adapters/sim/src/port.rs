@@ -4,7 +4,7 @@ use crate::chain::SimChain;
 use crate::config::Owner;
 use crate::ledger::{Close, Reject};
 use crate::state::State;
-use crate::tx::{Body, Tx};
+use crate::tx::{Body, PAYMENT_VSIZE, REFUND_VSIZE, Tx};
 use crate::view::{Tracked, Watcher};
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -103,6 +103,25 @@ impl SimPort {
                 watcher.seen = None;
             }
         });
+    }
+
+    /// Replacement cycling on alpha: replaces the redeem that waits by a refund that spends a coin of the owner's too, and that
+    /// refund by a payment of this coin alone. Then nothing that waits spends the HTLC. The refund must be valid.
+    pub fn cycle_out(&self, htlc: &HtlcRef) -> Result<TxRef, ChainError> {
+        self.online(|state| {
+            let not_now = |reason: &str| ChainError::NotNow { side: self.side, reason: reason.into() };
+            let redeem = state.mempool.iter().find(|tx| matches!(&tx.body, Body::Redeem { htlc: other, .. } if other == htlc));
+            let refund_fee = redeem.ok_or(not_now("no redeem waits"))?.fee + REFUND_VSIZE + PAYMENT_VSIZE;
+            let fee = refund_fee + PAYMENT_VSIZE;
+            let (coin, amount) = self.spendable(state, &[]).into_iter().next().ok_or(not_now("no coin is free"))?;
+            let (from, kept) = (self.owner.purse(self.side), amount.checked_sub(fee).ok_or(not_now("the coin is too small"))?);
+            let refund = state.tx(Body::Refund { htlc: htlc.clone(), to: from.clone() }, refund_fee, None);
+            let refund = self.submit(state, refund)?;
+            let payment = state.tx(Body::Pay { to: from.clone(), from, coins: vec![coin], amount: kept, change: 0 }, fee, None);
+            let payment = self.submit(state, payment)?;
+            state.mempool.retain(|tx| tx.id() != refund);
+            Ok(payment)
+        })
     }
 
     fn submit(&self, state: &mut State, tx: Tx) -> Result<TxRef, ChainError> {

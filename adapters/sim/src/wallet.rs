@@ -99,7 +99,7 @@ impl SimPort {
     }
 
     /// Coins in blocks that nothing spends and nobody reserved, the largest first.
-    fn spendable(&self, state: &State, reserved: &[String]) -> Vec<(String, u64)> {
+    pub(crate) fn spendable(&self, state: &State, reserved: &[String]) -> Vec<(String, u64)> {
         let used: Vec<&str> = state.mempool.iter().flat_map(Tx::uses).collect();
         let purse = self.owner.purse(self.side);
         let free = |name: &str| !used.contains(&name) && !reserved.iter().any(|other| other == name);

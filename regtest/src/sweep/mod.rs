@@ -72,6 +72,22 @@ impl Kind {
     }
 }
 
+/// Which points are played.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    pub kind: Kind,
+    pub extent: Extent,
+    /// Part of their names.
+    pub only: String,
+}
+
+impl Choice {
+    /// The most dangerous ones.
+    pub fn short(kind: Kind) -> Self {
+        Self { kind, extent: Extent::Short, only: String::new() }
+    }
+}
+
 /// Whether a swap ended as it must.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -95,16 +111,16 @@ pub struct Outcome {
     pub verdict: Verdict,
 }
 
-pub fn run(cache: &Cache, checkout: &Path, output: Output, kind: Kind, extent: Extent) -> Result<()> {
+pub fn run(cache: &Cache, checkout: &Path, output: Output, choice: &Choice) -> Result<()> {
     let tools = setup::run(cache, checkout, Parts::ChainsAndEngine)?;
-    play(cache, &tools, output, kind, extent)
+    play(cache, &tools, output, choice)
 }
 
 /// The same with programs that are there already.
 ///
 /// # Errors
 /// A swap did not end as it must, something happened twice, or the books do not balance.
-pub fn play(cache: &Cache, tools: &Tools, output: Output, kind: Kind, extent: Extent) -> Result<()> {
+pub fn play(cache: &Cache, tools: &Tools, output: Output, choice: &Choice) -> Result<()> {
     interrupt::listen()?;
     let started = Instant::now();
     let name = format!("sweep-{}", std::process::id());
@@ -112,15 +128,15 @@ pub fn play(cache: &Cache, tools: &Tools, output: Output, kind: Kind, extent: Ex
     let localnet = Localnet::start(
         cache,
         tools,
-        Options { name, block_seconds: BLOCK_SECONDS, keep: false, pairs: PAIRS, keeper: kind == Kind::Restore, trace: false },
+        Options { name, block_seconds: BLOCK_SECONDS, keep: false, pairs: PAIRS, keeper: choice.kind == Kind::Restore, trace: false },
     )?;
     let folder = localnet.folder().to_path_buf();
     let mut sweep = Sweep { books: Books::open(&localnet, PAIRS)?, localnet, outcomes: Vec::new(), output };
-    sweep.all(kind, extent).with_context(|| format!("the logs are in {}", folder.display()))?;
+    sweep.all(choice).with_context(|| format!("the logs are in {}", folder.display()))?;
     let Sweep { books, mut localnet, outcomes, .. } = sweep;
     books.settle(&mut localnet)?;
     let totals = books.close(&localnet, 0)?;
-    report::finish(kind.title(), output, &outcomes, &totals, started)?;
+    report::finish(choice.kind.title(), output, &outcomes, &totals, started)?;
     localnet.stop()
 }
 
@@ -132,11 +148,12 @@ struct Sweep {
 }
 
 impl Sweep {
-    fn all(&mut self, kind: Kind, extent: Extent) -> Result<()> {
+    fn all(&mut self, choice: &Choice) -> Result<()> {
         for scene in Scene::ALL {
-            let points = kind.points(scene, extent);
+            let mut points = choice.kind.points(scene, choice.extent);
+            points.retain(|point| point.to_string().contains(&choice.only));
             say(format!("{}: {} points", scene.title(), points.len()));
-            if scene.moves_clocks() || kind == Kind::Restore {
+            if scene.moves_clocks() || choice.kind == Kind::Restore {
                 // Both chains' clocks are everybody's: so all swaps of a round wait for the same moment.
                 for round in points.chunks(PAIRS) {
                     self.round(round.to_vec())?;

@@ -209,8 +209,9 @@ pub fn kills(scene: Scene, extent: Extent) -> Vec<Point> {
 pub fn losses(scene: Scene, extent: Extent) -> Vec<Point> {
     let mut points = moments(scene, Blow::FolderLost, &["after"]);
     if extent == Extent::Short {
-        points.retain(is_dangerous);
-        points = points.into_iter().step_by(2).collect();
+        // One round: as many as there are pairs of engines.
+        points.retain(|point| is_dangerous(point) && scene == Scene::Completes);
+        points = points.into_iter().step_by(3).collect();
     }
     points
 }

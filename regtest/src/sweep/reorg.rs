@@ -148,7 +148,7 @@ impl Reorgs {
     fn all(&mut self, extent: Extent) -> Result<()> {
         for step in Step::ALL {
             for depth in 1..=DEEPEST {
-                let short = matches!((step, depth), (Step::BetaFunded, 4) | (Step::BetaRedeemed, 7) | (Step::AlphaRedeemed, 2));
+                let short = matches!((step, depth), (Step::BetaFunded, 4) | (Step::AlphaRedeemed, 2));
                 if extent == Extent::Whole || short {
                     self.round(step, depth).with_context(|| format!("{} blocks at {}", depth, step.name()))?;
                 }

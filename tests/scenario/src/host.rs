@@ -29,7 +29,7 @@ impl Clock {
 }
 
 pub struct SimHost {
-    clock: Clock,
+    pub clock: Clock,
     chance: Mutex<StdRng>,
     /// Moments to pass until the engine dies.
     fuse: Mutex<Option<u32>>,

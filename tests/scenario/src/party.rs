@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use swap_contract::bytes::GenesisHash;
 use swap_contract::document::Network;
 use swap_contract::policy::MAINNET;
-use swap_contract::time::ChainTime;
+use swap_contract::time::{ChainTime, Span, UnixTime};
 use twinswap::engine::keys::Keys;
 use twinswap::engine::{Chains, CopySettings, Engine, Parts, Turns};
 use twinswap::store::Store;
@@ -16,6 +16,8 @@ const WORDS: [&str; 2] = [
     "legal winner thank year wave sausage worth useful legal winner thank yellow",
     "letter advice cage absurd amount doctor acoustic avoid letter advice cage above",
 ];
+/// An engine notes so often that it runs: its last note is no older.
+const ALIVE_EVERY: Span = Span::secs(20);
 pub const NAMES: [&str; 2] = ["alice", "bob"];
 
 pub struct Party {
@@ -28,6 +30,9 @@ pub struct Party {
     pub running: Option<(Engine, Turns)>,
     /// When an engine that was killed is started again.
     pub back_at: Option<ChainTime>,
+    died_at: Option<ChainTime>,
+    /// Whether orders may wait for its turn at the market. There is no need to look while none do.
+    pub orders: bool,
 }
 
 /// Making keys from words takes longer than a swap: it is done once.
@@ -48,17 +53,22 @@ pub fn keys_of(who: usize) -> Arc<Keys> {
 }
 
 impl Party {
-    pub async fn new(who: usize, clock: Clock, seed: u64, wire: &Wire) -> anyhow::Result<Self> {
+    pub fn new(who: usize, store: Store, clock: Clock, seed: u64, wire: &Wire) -> Self {
         let keys = keys(who);
         let owner = Owner { name: NAMES[who].into(), account: keys.account(), keys: keys.clone() };
         let host = Arc::new(SimHost::new(clock, seed.wrapping_mul(2).wrapping_add(who as u64)));
-        let (store, wire) = (Store::in_memory().await?, wire.of(&address(who)));
-        Ok(Self { name: NAMES[who], keys, owner, store, host, wire, running: None, back_at: None })
+        let wire = wire.of(&address(who));
+        Self { name: NAMES[who], keys, owner, store, host, wire, running: None, back_at: None, died_at: None, orders: false }
     }
 
     pub async fn start(&mut self, alpha: &SimChain, beta: &SimChain) -> anyhow::Result<()> {
         self.host.revive();
         self.back_at = None;
+        self.orders = true;
+        if let Some(died_at) = self.died_at.take() {
+            // Only starts look at these notes: the last one is all that a start can tell.
+            self.store.note_alive(UnixTime(died_at.minus(ALIVE_EVERY).secs())).await?;
+        }
         let (engine, turns) = Engine::start_by_hand(Parts {
             store: self.store.clone(),
             keys: self.keys.clone(),
@@ -84,6 +94,7 @@ impl Party {
         self.wire.unplug();
         self.running = None;
         self.back_at = back_at;
+        self.died_at = Some(self.host.clock.now());
     }
 
     /// Handles one request of the engine to its driver; never ends while there is none or no engine.

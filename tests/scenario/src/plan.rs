@@ -84,6 +84,9 @@ pub enum Mischief {
     RefundThenReveal,
     /// It shows something that is longer than a preimage.
     RevealOversized,
+    /// It cycles the redeem of alpha out of the mempool, again and again: replaces it by a refund that spends a coin of its own
+    /// too, and that refund by a payment of this coin alone. The chain lets it from T1 on: before, nothing else is valid.
+    ReplacementCycle,
     /// After a reveal the newest block of TF Chain is replaced by one without beta.
     ForkAfterReveal,
 }
@@ -100,6 +103,7 @@ pub enum Mutant {
     /// Bitcoin lets a refund of alpha happen before T1.
     EarlyAlphaRefund,
     /// The initiator takes a beta for final that is not.
+    #[value(name = "reveal-at-depth-0")]
     RevealAtDepth0,
 }
 
@@ -226,7 +230,7 @@ fn fault(chance: &mut StdRng) -> Fault {
 }
 
 fn mischief(chance: &mut StdRng) -> Mischief {
-    match chance.random_range(0..12) {
+    match chance.random_range(0..13) {
         0 => Mischief::Silent,
         1 => Mischief::Late(chance.random_range(30..900)),
         2 => Mischief::FundTwice,
@@ -238,6 +242,7 @@ fn mischief(chance: &mut StdRng) -> Mischief {
         8 => Mischief::RevealLate,
         9 => Mischief::RefundAlways,
         10 => Mischief::RefundThenReveal,
+        11 => Mischief::ReplacementCycle,
         _ => Mischief::ForkAfterReveal,
     }
 }

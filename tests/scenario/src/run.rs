@@ -1,6 +1,8 @@
 //! One run, from a seed to a verdict.
 
+use crate::databases::Databases;
 use crate::judge::{Finding, Verdict, Wrong};
+use crate::party::Party;
 use crate::plan::{Mutant, Plan};
 use crate::villain::Villain;
 use crate::world::World;
@@ -11,10 +13,8 @@ use swap_contract::time::Span;
 const CALM_AFTER: u64 = 22 * 60;
 /// Every swap has ended by then, in minutes.
 const HORIZON: u64 = 80 * 60;
-/// How often the market has its turn when no order can be waiting, in steps.
-const MARKET_EVERY: u64 = 32;
-/// From an offer to the last message about it, in minutes.
-const ORDERS_WAIT: u64 = 20;
+/// How often the market has its turn while orders may wait, in steps.
+const MARKET_EVERY: u64 = 2;
 /// How often it is looked whether all is over, in steps.
 const LOOK_EVERY: u64 = 8;
 
@@ -27,16 +27,16 @@ pub struct Run {
 }
 
 /// Plays one seed. With `tell`, the story comes with it.
-pub async fn play(seed: u64, mutant: Option<Mutant>, tell: bool) -> anyhow::Result<Run> {
+pub async fn play(seed: u64, mutant: Option<Mutant>, tell: bool, databases: &Databases) -> anyhow::Result<Run> {
     let plan = Plan::draw(seed, mutant);
-    let mut world = World::new(plan.clone(), tell).await?;
+    let [alice, bob] = [databases.take().await?, databases.take().await?];
+    let mut world = World::new(plan.clone(), tell, [alice.store(), bob.store()]).await?;
     world.tell(|| format!("seed {seed}: dishonest {:?} {:?}, bus {:?}", plan.villain, plan.mischief, plan.bus));
     let mut villain = plan.villain.map(|who| Villain::new(&world, who));
     let (mut trades, mut faults, mut mischief) = (plan.trades, plan.faults, plan.mischief);
     let mut failures = Vec::new();
     let last_trade = trades.iter().map(|trade| trade.at).max().unwrap_or(0);
-    let mut calm = false;
-    let recent: Vec<u64> = trades.iter().map(|trade| trade.at).collect();
+    let (mut calm, mut may_have_begun) = (false, false);
     for step in 0.. {
         let minute = world.minutes();
         if minute >= CALM_AFTER && !calm {
@@ -55,26 +55,25 @@ pub async fn play(seed: u64, mutant: Option<Mutant>, tell: bool) -> anyhow::Resu
             world.offer(trade).await;
         }
         world.take().await;
-        // Orders live for minutes; when none can be waiting the market is looked at now and then only.
-        let with_market = is_trading(&recent, minute) && step % 2 == 0 || step % MARKET_EVERY == 0;
+        may_have_begun |= world.has_orders();
         if let Some(villain) = &mut villain {
             for (_, deed) in mischief.extract_if(.., |(at, _)| *at <= minute) {
                 villain.begin(&mut world, deed);
             }
-            if step % LOOK_EVERY == 0 && is_trading(&recent, minute) {
+            if step % LOOK_EVERY == 0 && std::mem::take(&mut may_have_begun) {
                 villain.look(&world).await?;
             }
             villain.act(&mut world).await;
         }
         let first = world.chance.random_range(0..2);
         for who in [first, 1 - first] {
-            if let Err(reason) = world.turn(who, with_market).await {
+            if let Err(reason) = world.turn(who, step % MARKET_EVERY == 0).await {
                 failures.push(Finding { who, swap: None, wrong: Wrong::Failed(reason) });
             }
         }
         if step % LOOK_EVERY == 0 {
             world.deliver_late().await;
-            if minute > last_trade + 15 && is_over(&world).await? || minute >= HORIZON || !failures.is_empty() {
+            if minute > last_trade + 15 && is_over(&world) || minute >= HORIZON || !failures.is_empty() {
                 break;
             }
         }
@@ -86,12 +85,10 @@ pub async fn play(seed: u64, mutant: Option<Mutant>, tell: bool) -> anyhow::Resu
         let finding = finding.to_string();
         world.tell(|| format!("WRONG: {finding}"));
     }
-    Ok(Run { minutes: world.minutes(), verdict, story: world.story() })
-}
-
-/// Whether an order may be waiting.
-fn is_trading(trades: &[u64], minute: u64) -> bool {
-    trades.iter().any(|at| (*at..*at + ORDERS_WAIT).contains(&minute))
+    let (minutes, story) = (world.minutes(), world.story());
+    databases.give_back(bob);
+    databases.give_back(alice);
+    Ok(Run { verdict, minutes, story })
 }
 
 /// Time from one block of TF Chain to the next: short while swaps begin and are redeemed, long while timelocks run.
@@ -103,12 +100,8 @@ fn pace(minutes: u64) -> Span {
     }
 }
 
-async fn is_over(world: &World) -> anyhow::Result<bool> {
-    for (who, party) in world.parties.iter().enumerate() {
-        let honest = world.plan.is_honest(who);
-        if honest && (party.running.is_none() || party.store.count_open_swaps().await? > 0) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// Whether the honest have nothing left to do.
+fn is_over(world: &World) -> bool {
+    let is_done = |party: &Party| party.running.as_ref().is_some_and(|(_, turns)| turns.open_swaps() == 0);
+    world.parties.iter().enumerate().all(|(who, party)| !world.plan.is_honest(who) || is_done(party))
 }

@@ -59,6 +59,7 @@ impl Villain {
             | Mischief::RevealAtOnce
             | Mischief::RefundAlways
             | Mischief::RevealOversized
+            | Mischief::ReplacementCycle
             | Mischief::ForkAfterReveal => None,
         };
         // Its engine must have brought the swap about before it is of no more use.
@@ -150,6 +151,7 @@ impl Villain {
                 }
                 self.reveal(world, target, open(&beta), true);
             }
+            (Mischief::ReplacementCycle, Role::Initiator) => self.cycle(world, open(&alpha)),
             (Mischief::ForkAfterReveal, Role::Participant) => {
                 let tip = world.beta.tip();
                 let revealed = beta.iter().find(|htlc| htlc.closed.is_some() && htlc.funded_at > tip.final_height);
@@ -171,6 +173,7 @@ impl Villain {
                 | Mischief::RevealLate
                 | Mischief::RefundThenReveal
                 | Mischief::RevealOversized
+                | Mischief::ReplacementCycle
                 | Mischief::ForkAfterReveal,
                 _,
             ) => {}
@@ -243,6 +246,14 @@ impl Villain {
         // With every step it is refused: that is not worth a line.
         if done.is_ok() {
             tell(world, &format!("refunds {side:?}"), done.map(drop));
+        }
+    }
+
+    fn cycle(&self, world: &mut World, alpha: Option<HtlcOnChain>) {
+        let Some(alpha) = alpha else { return };
+        let done = self.port(Side::Alpha).cycle_out(&alpha.name);
+        if done.is_ok() {
+            tell(world, "cycles the redeem of alpha out of the mempool", done.map(drop));
         }
     }
 

@@ -16,6 +16,7 @@ use swap_contract::port::FeeRate;
 use swap_contract::time::{ChainTime, Height, Span};
 use twinswap::api::{OfferSubmit, OfferTerms, OrderSubmit};
 use twinswap::error::ApiError;
+use twinswap::store::Store;
 
 /// What each party begins with on each chain.
 const COINS: [u64; 8] = [50_000_000; 8];
@@ -44,14 +45,15 @@ pub struct World {
 }
 
 impl World {
-    pub async fn new(plan: Plan, tell: bool) -> anyhow::Result<Self> {
+    pub async fn new(plan: Plan, tell: bool, [alices, bobs]: [Store; 2]) -> anyhow::Result<Self> {
         let clock = Clock::new(START);
         let config = |side, base: Config| Config { interval: Span(0), flaw: plan.flaw(side), ..base };
         let alpha = SimChain::new(config(Side::Alpha, Config::alpha(START, plan.seed & 0xffff_ffff)));
         let beta = SimChain::new(config(Side::Beta, Config::beta(START, (plan.seed & 0xffff_ffff) ^ 0x8000_0000)));
         let villain = plan.villain.map(|who| (address(who), keys_of(who)));
         let wire = Wire::new(StdRng::seed_from_u64(plan.seed ^ 0xb05), plan.bus, villain);
-        let parties = [Party::new(0, clock.clone(), plan.seed, &wire).await?, Party::new(1, clock.clone(), plan.seed, &wire).await?];
+        let party = |who, store| Party::new(who, store, clock.clone(), plan.seed, &wire);
+        let parties = [party(0, alices), party(1, bobs)];
         for party in &parties {
             alpha.mint(&party.owner, &COINS);
             beta.mint(&party.owner, &[UNITS]);
@@ -139,10 +141,7 @@ impl World {
     pub async fn turn(&mut self, who: Who, with_market: bool) -> Result<(), String> {
         self.note_finality();
         self.settle(who).await?;
-        if with_market {
-            if let Some((engine, _)) = &self.parties[who].running {
-                engine.alive_turn().await.map_err(|failure| failure.to_string())?;
-            }
+        if with_market && self.parties[who].orders {
             self.market(who).await;
             self.settle(who).await?;
         }
@@ -164,12 +163,23 @@ impl World {
     async fn market(&mut self, who: Who) {
         let Some((engine, _)) = &self.parties[who].running else { return };
         let engine = engine.clone();
-        let work = async move {
-            // What cannot be decided now is decided at a later turn.
-            drop(engine.maker_turn().await);
-            engine.taker_turn().await;
-        };
-        self.beside(who, work).await;
+        // What cannot be decided now is decided at a later turn.
+        let work = async move { (engine.maker_turn().await, engine.taker_turn().await) };
+        match self.beside(who, work).await {
+            Some((Ok(0), Ok(0))) => self.parties[who].orders = false,
+            // Its taker may have sent the other an order.
+            Some(_) => self.expect_orders(),
+            None => {}
+        }
+    }
+
+    fn expect_orders(&mut self) {
+        self.parties.iter_mut().for_each(|party| party.orders = true);
+    }
+
+    /// Whether an order may wait.
+    pub fn has_orders(&self) -> bool {
+        self.parties.iter().any(|party| party.orders)
     }
 
     /// Something that calls engines, with both drivers serving. [`None`] when the engine it belongs to died meanwhile.
@@ -219,6 +229,7 @@ impl World {
         let wire = self.wire.clone();
         let to = wire.late_for();
         let Some(who) = to else { return };
+        self.expect_orders();
         self.beside(who, async move { wire.deliver_late().await }).await;
     }
 
@@ -258,6 +269,7 @@ impl World {
                 continue;
             };
             let engine = engine.clone();
+            self.expect_orders();
             let order = OrderSubmit { reach: address(trade.maker), offer, amount: trade.amount, price: None };
             match self.beside(taker, async move { engine.order_submit(order).await }).await {
                 Some(Ok(_)) => self.tell(|| format!("{} orders", NAMES[taker])),

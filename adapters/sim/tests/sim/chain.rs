@@ -208,6 +208,28 @@ fn a_redeem_replaces_a_refund_only_if_it_pays_more() {
 }
 
 #[test]
+fn replacement_cycling_takes_a_redeem_out_of_the_mempool_from_t1_on_and_not_out_of_a_block() {
+    let bench = bench(Side::Alpha);
+    let (funder, redeemer, mut stream) = bench.ports();
+    let htlc = bench.fund(&funder);
+    bench.chain.mine(1);
+    let redeem = block_on(send(&redeemer, &bench.case.redeem(&htlc))).unwrap();
+    assert!(matches!(funder.cycle_out(&htlc), Err(ChainError::NotNow { .. })), "before T1 nothing else may spend it");
+    assert_eq!(bench.chain.waiting(), std::slice::from_ref(&redeem.id));
+    bench.chain.mine_empty(30);
+    let payment = funder.cycle_out(&htlc).unwrap();
+    assert_eq!(bench.chain.waiting(), [payment], "nothing that spends the HTLC");
+    bench.chain.mine(1);
+    // The preimage was seen, and the redeem is as good as before.
+    block_on(redeemer.broadcast(&redeem)).unwrap();
+    bench.chain.mine(1);
+    let seen = places(&heard(&mut stream));
+    assert_eq!(seen[2..], ["redeemed waits", "spend lost", "redeemed waits", "redeemed block"]);
+    assert!(funder.cycle_out(&htlc).is_err());
+    assert!(bench.chain.is_conserved());
+}
+
+#[test]
 fn a_node_that_is_cut_off_answers_nothing_and_catches_up_afterwards() {
     let bench = bench(Side::Alpha);
     let (funder, _, mut stream) = bench.ports();

@@ -1,0 +1,59 @@
+//! A database in memory, for simulations: one that is cleared is at hand sooner than a new one.
+
+use super::{Store, StoreError};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+
+/// Every row of every table, referring tables first.
+const CLEAR: &str = "DELETE FROM packages; DELETE FROM watchers; DELETE FROM watched; DELETE FROM handed_over; DELETE FROM copies; DELETE FROM reserved_inputs; DELETE FROM outbox; DELETE FROM events; \
+    DELETE FROM swaps; DELETE FROM orders; DELETE FROM offers; DELETE FROM wallet_changes; DELETE FROM sqlite_sequence; \
+    DELETE FROM cursors; DELETE FROM meta";
+
+/// The database of one engine after another. It lasts as long as its handles.
+#[derive(Debug)]
+pub struct MemoryStore(Store);
+
+impl MemoryStore {
+    /// A new one, empty.
+    pub async fn new() -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true);
+        // One connection: each would have a database of its own.
+        let pool = SqlitePoolOptions::new().max_connections(1).min_connections(1).idle_timeout(None).max_lifetime(None);
+        let pool = pool.test_before_acquire(false).connect_with(options).await?;
+        let store = Store { lazy: pool.clone(), pool };
+        store.migrate().await?;
+        Ok(Self(store))
+    }
+
+    /// The database.
+    pub fn store(&self) -> Store {
+        self.0.clone()
+    }
+
+    /// Forgets everything. Nobody may be working with it.
+    pub async fn clear(&self) -> Result<(), StoreError> {
+        sqlx::raw_sql(CLEAR).execute(&self.0.pool).await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_cleared_database_has_no_row_in_any_table() {
+        let memory = MemoryStore::new().await.unwrap();
+        let store = memory.store();
+        store.set_meta("account", "somebody").await.unwrap();
+        memory.clear().await.unwrap();
+        assert_eq!(store.meta("account").await.unwrap(), None);
+        let tables: Vec<String> =
+            sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> '_sqlx_migrations' ORDER BY name")
+                .fetch_all(store.pool())
+                .await
+                .unwrap();
+        let mut cleared: Vec<&str> = CLEAR.split(';').map(|delete| delete.trim().trim_start_matches("DELETE FROM ")).collect();
+        cleared.sort_unstable();
+        assert_eq!(cleared, tables);
+    }
+}
