@@ -24,7 +24,7 @@ use crate::wallet_checks;
 const SUMMARY_WITHIN: usize = 60;
 
 /// Seeds that the simulator plays here; `cargo regtest simulate` plays more.
-const SEEDS: u32 = 10_000;
+const SEEDS: u32 = 4_000;
 
 /// # Errors
 /// The first thing that fails; a failing test's output is shown.

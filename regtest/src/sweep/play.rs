@@ -224,6 +224,7 @@ impl Play {
         }
         let waiting = taker.call("order.list", &json!({ "open_only": true }))?;
         if !items(&waiting).is_empty() || mine.is_some() || theirs.is_some() {
+            self.last_error = format!("an order waits: {waiting}; swaps {mine:?} and {theirs:?}");
             return Ok(None);
         }
         let open = match &self.offer {

@@ -41,7 +41,7 @@ fn every_mutant_is_noticed() {
         let databases = Databases::default();
         for mutant in Mutant::value_variants() {
             let mut noticed = false;
-            for seed in 0..20 {
+            for seed in 0..100 {
                 noticed |= !play(seed, Some(*mutant), false, &databases).await.unwrap().verdict.findings.is_empty();
                 if noticed {
                     break;
