@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::process::{Spec, clear_engine_environment};
 use super::state::{BitcoinState, EngineState, Home, TfChainState};
-use crate::command::output as output_of;
+use crate::command::output;
 use crate::rpc::Client;
 use crate::setup::engine::Engine as Programs;
 
@@ -118,7 +118,7 @@ impl Making {
     /// `twinswap init`. Returns the engine's account.
     fn init(&self) -> Result<String> {
         let init = self.command("init");
-        let made: Value = serde_json::from_str(&output_of(init)?).context("`twinswap init --json` printed no JSON")?;
+        let made: Value = serde_json::from_str(&output(init)?).context("`twinswap init --json` printed no JSON")?;
         let text = |field: &str| made[field].as_str().map(str::to_owned).ok_or_else(|| anyhow!("`twinswap init` told no {field}"));
         fs::write(&self.words, text("mnemonic")?)?;
         poll_faster(&self.data_dir.join("config.toml"))?;
@@ -132,7 +132,7 @@ impl Making {
         for from in from {
             restore.args(["--from", from]);
         }
-        let found = output_of(restore)?;
+        let found = output(restore)?;
         poll_faster(&self.data_dir.join("config.toml"))?;
         serde_json::from_str(&found).context("`twinswap restore --json` printed no JSON")
     }

@@ -49,10 +49,11 @@ static const char *on_disk(int file, char path[PATH]) {
     return slash ? slash + 1 : path;
 }
 
-static void note(const char *name, const char *mode) {
+/* Says that it has failed, and at which write. */
+static void note_failure(void) {
     char path[PATH];
-    snprintf(path, sizeof path, "%s/%s", getenv("TWINSWAP_DISK_SYNCED"), name);
-    FILE *file = fopen(path, mode);
+    snprintf(path, sizeof path, "%s/failed", getenv("TWINSWAP_DISK_SYNCED"));
+    FILE *file = fopen(path, "w");
     if (file) {
         fprintf(file, "%ld\n", writes);
         fclose(file);
@@ -74,7 +75,7 @@ static int failure(int file) {
     if (plan && sscanf(plan, "%ld:%d:%ld", &at, &number, &lasts) == 3 && writes >= at) {
         if (failing_until == 0) {
             failing_until = now() + lasts;
-            note("failed", "w");
+            note_failure();
         }
         if (now() < failing_until) error = number;
     }
@@ -160,8 +161,4 @@ int fdatasync(int file) {
     int done = REAL(fdatasync)(file);
     if (done == 0) keep(file);
     return done;
-}
-
-__attribute__((destructor)) static void ended(void) {
-    if (getenv("TWINSWAP_DISK_SYNCED")) note("writes", "w");
 }

@@ -6,20 +6,19 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::legs::{Owner, has_lost};
-use super::play::{Moment, Play, word};
+use super::play::{Play, next_timelock, word};
 use super::point::{Role, Scene};
 use super::{Outcome, Verdict};
-use crate::localnet::engine::{self, decimal};
+use crate::localnet::engine;
 use crate::rpc::Client;
 
 /// A swap that has not ended after so long waits for a timelock.
 const PATIENCE: Duration = Duration::from_secs(12);
 /// Engines that have come back know by then of every swap there is.
 const KNOWN_AFTER: Duration = Duration::from_secs(6);
-/// A restored swap is given up so long after T1.
-const LONG_AFTER_T1: u64 = 80 * 60 * 1000;
 
 /// What happened since the folder was lost.
+#[derive(Clone, Copy, Debug)]
 pub struct Lost {
     since: Instant,
     passed: usize,
@@ -38,7 +37,7 @@ impl Play {
         if !is_alone {
             engine::ready(other).with_context(|| format!("{} is not ready", self.other))?;
         }
-        let Some(lost) = &self.lost else { return Ok(None) };
+        let Some(lost) = self.lost else { return Ok(None) };
         let waited = lost.since.elapsed();
         if self.swap.is_none() {
             self.swap = self.new_swap(victim)?.or(if is_alone { None } else { self.new_swap(other)? });
@@ -66,26 +65,11 @@ impl Play {
             return Ok(Some(self.judge_lost(mine.as_ref(), &views)));
         }
         if waited > PATIENCE && self.waits_for_clock().is_none() {
-            self.wait_for_next_timelock(&views)?;
+            let moment = next_timelock(lost.passed, &views);
+            self.lost = Some(Lost { since: Instant::now(), passed: lost.passed + 1 });
+            self.wait_for_clock(moment);
         }
         Ok(None)
-    }
-
-    /// T2, then T1, then the time at which nothing can come of the swap any more.
-    fn wait_for_next_timelock(&mut self, views: &[&Value]) -> Result<()> {
-        let Some(lost) = &mut self.lost else { return Ok(()) };
-        lost.since = Instant::now();
-        lost.passed += 1;
-        let passed = lost.passed;
-        let timelock = |side: &str| views.iter().find_map(|swap| decimal(&swap[side]["refund_after"]).ok());
-        let t1 = timelock("alpha").unwrap_or_default();
-        let moment = match (passed, timelock("beta")) {
-            (1, Some(t2)) => Moment::TfChain(t2),
-            (1 | 2, _) => Moment::Bitcoin(t1),
-            _ => Moment::Bitcoin(t1 + LONG_AFTER_T1),
-        };
-        self.wait_for_clock(moment);
-        Ok(())
     }
 
     fn judge_lost(&self, mine: Option<&Value>, views: &[&Value]) -> Outcome {

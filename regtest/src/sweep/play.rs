@@ -21,8 +21,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(150);
 /// A clock is moved beyond a moment by so much.
 const BEYOND: Duration = Duration::from_secs(60);
 /// 1,000 TFT at 250 satoshis each.
-const UNITS: &str = "10000000000";
-const PRICE: (&str, &str) = ("250", "10000000");
+pub const UNITS: &str = "10000000000";
+pub const PRICE: (&str, &str) = ("250", "10000000");
 
 /// A moment on one chain's clock, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +39,21 @@ impl Moment {
             Moment::TfChain(at) => (at, localnet.tfchain().timestamp(localnet.tfchain().best()?)?),
         };
         localnet.advance(Duration::from_millis(moment.saturating_sub(now)) + BEYOND)
+    }
+}
+
+/// A swap nothing came of is given up so long after T1.
+const LONG_AFTER_T1: u64 = 80 * 60 * 1000;
+
+/// The next timelock of a swap's views that time is moved beyond, when so many were: T2, then T1, then the time at which nothing can
+/// come of the swap any more. The latest of all views, so that it has passed for each.
+pub fn next_timelock(passed: usize, views: &[&Value]) -> Moment {
+    let latest = |side: &str| views.iter().filter_map(|swap| decimal(&swap[side]["refund_after"]).ok()).max();
+    let t1 = latest("alpha").unwrap_or_default();
+    match (passed, latest("beta")) {
+        (0, Some(t2)) => Moment::TfChain(t2),
+        (0 | 1, _) => Moment::Bitcoin(t1),
+        _ => Moment::Bitcoin(t1 + LONG_AFTER_T1),
     }
 }
 
@@ -118,7 +133,7 @@ impl Play {
         }
         self.looked = Instant::now();
         for who in [self.victim.clone(), self.other.clone()] {
-            if !localnet.is_running(&who) && !(self.alone && who == self.other) {
+            if !(localnet.is_running(&who) || self.alone && who == self.other) {
                 self.revive(localnet, &who)?;
                 return Ok(None);
             }

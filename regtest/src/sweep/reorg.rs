@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::books::Books;
 use super::legs::{self, Owner};
-use super::play::{Moment, word};
+use super::play::{Moment, PRICE, UNITS, next_timelock, word};
 use super::wallet::private_descriptors;
 use super::{Extent, Outcome, Verdict, report};
 use crate::cache::Cache;
@@ -35,11 +35,6 @@ const BLOCK_EVERY: Duration = Duration::from_millis(400);
 const LIMIT: Duration = Duration::from_secs(120);
 /// A swap that has not ended after so long waits for a timelock.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A swap nothing came of is given up so long after T1.
-const LONG_AFTER_T1: u64 = 80 * 60 * 1000;
-/// 1,000 TFT at 250 satoshis each.
-const UNITS: &str = "10000000000";
-const PRICE: (&str, &str) = ("250", "10000000");
 /// Of a double spend, in satoshis: more than the funding pays.
 const FEE: u64 = 20_000;
 /// Coins of a wallet that are looked for.
@@ -172,7 +167,7 @@ impl Reorgs {
     /// A swap on which both engines agree.
     fn agree(&mut self, place: usize, fate: Fate) -> Result<Pair> {
         let (alice, bob) = (engine::name(ALICE, place), engine::name(BOB, place));
-        let (maker_gives, maker, taker) = if place % 2 == 0 { ("TFT", &bob, &alice) } else { ("BTC", &alice, &bob) };
+        let (maker_gives, maker, taker) = if place.is_multiple_of(2) { ("TFT", &bob, &alice) } else { ("BTC", &alice, &bob) };
         let terms = json!({ "terms": { "gives": maker_gives, "price": { "sats": PRICE.0, "units": PRICE.1 }, "max": UNITS } });
         let offer = self.localnet.engine(maker)?.call("offer.submit", &terms)?;
         let order = json!({ "reach": self.localnet.bus_url(maker)?, "offer": offer["id"], "amount": UNITS });
@@ -321,15 +316,9 @@ impl Reorgs {
         }
     }
 
-    /// T2, then T1, then the time at which nothing can come of a swap any more. What waits for money that never comes is called off.
+    /// What else waits for money that never comes is called off.
     fn pass_timelocks(&self, passed: usize, pairs: &[Pair], open: &[&Value]) -> Result<()> {
-        let latest = |side: &str| open.iter().filter_map(|swap| decimal(&swap[side]["refund_after"]).ok()).max();
-        let t1 = latest("alpha").unwrap_or_default();
-        match (passed, latest("beta")) {
-            (0, Some(t2)) => Moment::TfChain(t2).pass(&self.localnet)?,
-            (0 | 1, _) => Moment::Bitcoin(t1).pass(&self.localnet)?,
-            _ => Moment::Bitcoin(t1 + LONG_AFTER_T1).pass(&self.localnet)?,
-        }
+        next_timelock(passed, open).pass(&self.localnet)?;
         for pair in pairs {
             let swap = view(&self.localnet, &pair.bob, pair)?;
             if swap["outcome"].is_null() && ["alpha", "beta"].iter().all(|side| swap[side]["status"] == "unfunded") {
