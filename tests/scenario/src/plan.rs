@@ -120,6 +120,10 @@ pub struct Plan {
 
 /// No reorg that somebody makes use of is deeper.
 pub const SAFE_REORG: u64 = MAINNET.alpha_depth.0 - 1;
+/// And no other one is deeper than this.
+pub const DEEPEST_REORG: u64 = 7;
+/// A swap ends at this depth, and is not watched any more.
+const FINAL: u64 = MAINNET.alpha_final_depth.0;
 /// Trades begin within this many minutes.
 const TRADING: u64 = 40;
 /// 100 TFT, for 25,000 satoshis at the price of a simulation.
@@ -133,6 +137,14 @@ impl Plan {
         let mut faults: Vec<_> = (0..chance.random_range(0..10)).map(|_| (minute(&mut chance), fault(&mut chance))).collect();
         // Whoever double spends in a reorg deeper than alpha's depth wins: that is what the depth is chosen for.
         faults.retain(|(_, fault)| villain.is_none() || !matches!(fault, Fault::ReorgAlpha(blocks, _) if *blocks > SAFE_REORG));
+        // A swap that has ended is sent again by nobody: what a reorg takes out that deep must at least stay in the mempools.
+        if faults.iter().any(|(_, fault)| matches!(fault, Fault::Evict | Fault::FullMempool(..))) {
+            for (_, fault) in &mut faults {
+                if let Fault::ReorgAlpha(blocks, _) = fault {
+                    *blocks = (*blocks).min(FINAL - 1);
+                }
+            }
+        }
         let mischief = match villain {
             Some(_) => (0..chance.random_range(1..4)).map(|_| (chance.random_range(0..240), mischief(&mut chance))).collect(),
             None => Vec::new(),
@@ -212,7 +224,7 @@ fn fault(chance: &mut StdRng) -> Fault {
         3..=6 => Fault::Dies(who, chance.random_range(0..12), chance.random_range(0..20)),
         7 => Fault::Swallow(who, side(chance), chance.random_range(1..4)),
         8 => Fault::ReorgAlpha(chance.random_range(1..=SAFE_REORG), false),
-        9 => Fault::ReorgAlpha(chance.random_range(1..=7), true),
+        9 => Fault::ReorgAlpha(chance.random_range(1..=DEEPEST_REORG), true),
         10 => Fault::ForkBeta(chance.random_bool(0.5)),
         11 => Fault::Evict,
         12 => Fault::SlowAlpha(chance.random_range(10..120)),

@@ -79,6 +79,9 @@ pub async fn play(seed: u64, mutant: Option<Mutant>, tell: bool, databases: &Dat
         }
         world.advance(pace(minute.saturating_sub(last_trade)));
     }
+    // What a late reorg has put back into the mempools gets into blocks again.
+    world.end_faults(true);
+    world.alpha.mine(2);
     let mut verdict = Verdict::of(&world).await?;
     verdict.findings.extend(failures);
     for finding in &verdict.findings {

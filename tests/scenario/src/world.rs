@@ -3,7 +3,7 @@
 use crate::bus::Wire;
 use crate::host::Clock;
 use crate::party::{NAMES, Party, address, keys_of};
-use crate::plan::{Fault, Plan, Trade, Who};
+use crate::plan::{DEEPEST_REORG, Fault, Plan, Trade, Who};
 use chain_sim::{Config, Displaced, Market, SimChain};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -58,6 +58,8 @@ impl World {
             alpha.mint(&party.owner, &COINS);
             beta.mint(&party.owner, &[UNITS]);
         }
+        // No reorg takes the parties' first coins away.
+        alpha.mine(DEEPEST_REORG);
         if plan.mutant == Some(crate::plan::Mutant::RevealAtDepth0) {
             parties.iter().for_each(|party| beta.claim_final(&party.owner));
         }
