@@ -166,6 +166,18 @@ pub struct ListQuery {
     pub open_only: bool,
 }
 
+/// Which page of a counterparty's offers.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BrowseOffers {
+    /// Where the counterparty is reached: `rmb:42`, or an `http(s)` address.
+    pub reach: String,
+    /// `next` of the page before.
+    pub after: Option<String>,
+    /// Rows at most.
+    pub limit: Option<u32>,
+}
+
 /// Parameters of a method about one offer.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,21 +1,27 @@
 //! From a config to a running engine: opens the database, connects both chains and the bus. The one place that knows them all.
 
-use crate::bus::http::HttpBus;
-use crate::config::{BitcoinAuth, Config};
+use crate::bus::peer::{self, PeerBus};
+use crate::bus::{Bus, Buses};
+use crate::bus::rmb::{RmbBus, Settings, Twins};
+use crate::config::{BitcoinAuth, BusKind, Config};
 use crate::engine::host::Host;
 use crate::engine::keys::Keys;
 use crate::engine::{Chains, Engine, Parts, StartError};
 use crate::store::Store;
+use crate::rpc::OverBus;
+use async_trait::async_trait;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use chain_bitcoin::Bitcoin;
 use chain_bitcoin::rpc::Auth;
 use chain_tfchain::TfChain;
+use rmb::{Identity, Twin, TwinId};
 use std::fs::File;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use swap_contract::bytes::GenesisHash;
 use swap_contract::document::Network;
 use swap_contract::port::{Chain, ChainError, SwapKeys};
+use swap_contract::time::UnixTime;
 use zeroize::Zeroizing;
 
 /// The database in the data folder.
@@ -35,22 +41,123 @@ pub async fn start(config: &Config, keys: Keys, lock: File, host: Arc<dyn Host>)
     }
     let descriptors = bitcoin.descriptors().to_vec();
     let tfchain = connect_tfchain(config, &keys, &store).await?;
+    let joined = join(config, &keys, &tfchain).await?;
     let network = Network { bitcoin: bitcoin_genesis(config.bitcoin.network), tfchain: tfchain.genesis_hash() };
-    Engine::start(Parts {
+    let engine = Engine::start(Parts {
         store,
         keys,
         host,
         chains: Chains { alpha: Arc::new(bitcoin), beta: tfchain },
-        bus: Arc::new(HttpBus::new()),
+        bus: Arc::new(Buses::new(joined.bus())),
         network,
         policy: config.policy,
         owners: config.owners.clone(),
-        reach: config.reach(),
+        reach: joined.reach(config),
         copies: config.copy_settings(),
         descriptors,
         lock: Some(lock),
     })
-    .await
+    .await?;
+    joined.serve(&engine)?;
+    Ok(engine)
+}
+
+/// The bus besides direct HTTP, if there is one.
+enum Joined {
+    Nothing,
+    Rmb(RmbBus),
+    Peer(PeerBus),
+}
+
+async fn join(config: &Config, keys: &Keys, tfchain: &Arc<TfChain>) -> Result<Joined, StartError> {
+    match config.bus.kind {
+        BusKind::Http => Ok(Joined::Nothing),
+        BusKind::Rmb => Ok(Joined::Rmb(join_rmb(config, keys, tfchain).await?)),
+        BusKind::RmbPeer => {
+            let (redis_url, twin) = (config.bus.redis_url.clone(), config.bus.twin.unwrap_or_default());
+            let started = PeerBus::start(peer::Settings { redis_url, twin, account: keys.account(), now: wall_clock });
+            started.map(Joined::Peer).map_err(|error| StartError::Config(format!("`bus.redis_url`: {error}")))
+        }
+    }
+}
+
+impl Joined {
+    fn bus(&self) -> Option<Arc<dyn Bus>> {
+        match self {
+            Joined::Nothing => None,
+            Joined::Rmb(bus) => Some(Arc::new(bus.clone())),
+            Joined::Peer(bus) => Some(Arc::new(bus.clone())),
+        }
+    }
+
+    /// Where counterparties reach the engine.
+    fn reach(&self, config: &Config) -> String {
+        match self {
+            Joined::Nothing => config.reach(),
+            Joined::Rmb(bus) => bus.reach(),
+            Joined::Peer(bus) => bus.reach(),
+        }
+    }
+
+    /// The engine answers from here on.
+    fn serve(&self, engine: &Engine) -> Result<(), StartError> {
+        let service = || OverBus::new(engine.clone()).map_err(|error| StartError::Config(error.to_string()));
+        match self {
+            Joined::Nothing => {}
+            Joined::Rmb(bus) => bus.serve(Arc::new(service()?)),
+            Joined::Peer(bus) => bus.serve(Arc::new(service()?), OverBus::methods()),
+        }
+        Ok(())
+    }
+}
+
+/// The bus on which the engine is a twin. That the twin is not as it should be is said; it stands in the way of no exit.
+pub(crate) async fn join_rmb(config: &Config, keys: &Keys, tfchain: &Arc<TfChain>) -> Result<RmbBus, StartError> {
+    let account = keys.account();
+    let twin = tfchain.twin_of(&account).await?.ok_or_else(|| {
+        StartError::Config(format!("the account {account} has no twin, which `bus.kind = \"rmb\"` needs: run `twinswap twin`"))
+    })?;
+    let secret = keys.mini_secret();
+    let identity = Identity::new(twin.id, &secret).map_err(|error| StartError::Config(error.to_string()))?;
+    let twin = as_rmb(twin);
+    let relays = if config.bus.relays.is_empty() {
+        twin.relays().map(|domain| format!("wss://{domain}/")).collect()
+    } else {
+        config.bus.relays.clone()
+    };
+    let relays: Vec<url::Url> = relays.iter().filter_map(|relay| relay.parse().ok()).collect();
+    if relays.is_empty() {
+        let reason = format!("twin {} has no relay on the chain, and `bus.relays` has none: run `twinswap twin --relay wss://...`", twin.id);
+        return Err(StartError::Config(reason));
+    }
+    if twin.pk.as_deref() != Some(&identity.pk()[..]) {
+        tracing::warn!(twin = twin.id, "others cannot seal what they send to this twin: run `twinswap twin` to put its key on the chain");
+    }
+    for relay in relays.iter().filter_map(url::Url::host_str).filter(|host| !twin.relays().any(|domain| domain == *host)) {
+        tracing::warn!(twin = twin.id, relay, "the chain does not name this relay for the twin, so others do not find it there: run `twinswap twin`");
+    }
+    let twins: Arc<dyn Twins> = Arc::new(ChainTwins(tfchain.clone()));
+    Ok(RmbBus::start(Settings { identity, relays, twins, now: wall_clock }))
+}
+
+/// The twins on the chain.
+struct ChainTwins(Arc<TfChain>);
+
+#[async_trait]
+impl Twins for ChainTwins {
+    async fn twin(&self, id: TwinId) -> Result<Option<Twin>, String> {
+        let found = self.0.twin(id).await.map_err(|error| error.to_string())?;
+        Ok(found.map(as_rmb))
+    }
+}
+
+fn as_rmb(twin: chain_tfchain::Twin) -> Twin {
+    let chain_tfchain::Twin { id, account, relay, pk } = twin;
+    Twin { id, account, relay, pk }
+}
+
+fn wall_clock() -> UnixTime {
+    UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
 
 async fn open_bitcoin(config: &Config, keys: &Arc<Keys>, store: &Store) -> Result<Bitcoin, StartError> {

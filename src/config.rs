@@ -5,10 +5,11 @@ mod overrides;
 mod template;
 
 pub use options::{
-    BitcoinAuth, BitcoinConfig, BusConfig, Config, CopiesConfig, LogConfig, RpcConfig, RunAs, Secret, TfchainConfig, WatchConfig,
+    BitcoinAuth, BitcoinConfig, BusConfig, BusKind, Config, CopiesConfig, LogConfig, RpcConfig, RunAs, Secret, TfchainConfig, WatchConfig,
 };
 pub use template::{TEMPLATE, render};
 
+use crate::bus::check_reach;
 use crate::engine::{CopySettings, WatchSettings};
 use std::path::{Path, PathBuf};
 use swap_contract::policy::MAINNET;
@@ -130,10 +131,10 @@ impl Config {
         }
         self.check_listeners()?;
         for keeper in &self.copies.keepers {
-            check_url("copies.keepers", keeper, &["http", "https"])?;
+            check_reach(keeper).map_err(|reason| invalid("copies.keepers", format!("`{keeper}`: {reason}")))?;
         }
         for watcher in &self.watch.watchers {
-            check_url("watch.watchers", watcher, &["http", "https"])?;
+            check_reach(watcher).map_err(|reason| invalid("watch.watchers", format!("`{watcher}`: {reason}")))?;
         }
         match self.role {
             RunAs::Engine if !self.watch.watch_for.is_empty() => {
@@ -175,6 +176,13 @@ impl Config {
                 return Err(invalid("rpc.allowed_origins", format!("`{origin}` is not an origin like https://example.org")));
             }
         }
+        for relay in &bus.relays {
+            check_url("bus.relays", relay, &["ws", "wss"])?;
+        }
+        if bus.kind == BusKind::RmbPeer && bus.twin.is_none() {
+            return Err(invalid("bus.twin", "needed with `kind = \"rmb-peer\"`: the number of the rmb-peer's twin"));
+        }
+        check_url("bus.redis_url", &bus.redis_url, &["redis"])?;
         match &bus.public_url {
             Some(url) => check_url("bus.public_url", url, &["http", "https"]),
             None if bus.listen.ip().is_loopback() => Ok(()),

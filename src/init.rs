@@ -28,7 +28,11 @@ pub fn init(data_dir: &Path, args: &InitArgs, as_json: bool) -> Result<(), CliEr
     let made = make_keys(&data_dir, args, given.as_ref().map(|words| words.as_str()))?;
     let new_words = Some(made.mnemonic.as_str()).filter(|_| given.is_none());
     // Shown whatever happens to the config.
-    let told = if as_json { report_json(&data_dir, &made.account, new_words) } else { report(&data_dir, &made.account, new_words) };
+    let told = if as_json {
+        report_json(&data_dir, &made.account, new_words)
+    } else {
+        report(&data_dir, &made.account, new_words, !args.relays.is_empty())
+    };
     print(&told)?;
     config.write()
 }
@@ -99,12 +103,16 @@ fn usage(error: impl std::fmt::Display) -> CliError {
     CliError::Usage(error.to_string())
 }
 
-fn report(data_dir: &Path, account: &Account, mnemonic: Option<&str>) -> Zeroizing<String> {
+fn report(data_dir: &Path, account: &Account, mnemonic: Option<&str>, is_twin: bool) -> Zeroizing<String> {
     let folder = data_dir.display();
     let words = Zeroizing::new(mnemonic.map_or_else(String::new, |words| {
         format!("\nThe mnemonic. Write it down now: it is not shown again, and whoever has it has the money.\n\n  {words}\n")
     }));
-    let next = format!("Next: look through {folder}/{FILE_NAME}, then start the engine with\n  twinswapd --data-dir {folder}");
+    let twin = match is_twin {
+        true => format!(", send the account a tenth of a TFT, make its twin with\n  twinswap twin --data-dir {folder}\n"),
+        false => ", ".into(),
+    };
+    let next = format!("Next: look through {folder}/{FILE_NAME}{twin}then start the engine with\n  twinswapd --data-dir {folder}");
     Zeroizing::new(format!("Made {folder}\nThe engine's TF Chain account: {account}\n{}\n{next}", *words))
 }
 
@@ -152,6 +160,10 @@ fn options(args: &InitArgs, birthday: Option<u32>) -> Result<Vec<(&'static str, 
     options.extend(text("rpc.listen", &args.rpc_listen));
     options.extend(text("bus.listen", &args.bus_listen));
     options.extend(text("bus.public_url", &args.public_url));
+    if !args.relays.is_empty() {
+        options.push(("bus.kind", Value::String("rmb".into())));
+        options.push(("bus.relays", Value::Array(args.relays.iter().cloned().map(Value::String).collect())));
+    }
     Ok(options)
 }
 

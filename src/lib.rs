@@ -14,3 +14,4 @@ pub mod init;
 pub mod restore;
 pub mod rpc;
 pub mod store;
+pub mod twin;

@@ -1,9 +1,9 @@
 //! `twinswap restore`: swaps whose data folder is lost, from the mnemonic and the copies that others keep.
 
-use crate::bus::http::HttpBus;
+use crate::bus::{Buses, rmb};
 use crate::cli::args::RestoreArgs;
 use crate::cli::{CliError, passphrase, print};
-use crate::compose::{DATABASE, bitcoin_genesis};
+use crate::compose::{DATABASE, bitcoin_genesis, join_rmb};
 use crate::config::{Config, FILE_NAME, RunAs, environment};
 use crate::engine::host::System;
 use crate::engine::keys::{self, Keys, SEED_FILE};
@@ -15,6 +15,7 @@ use chain_tfchain::{OpenHtlc, TfChain};
 use serde::Serialize;
 use serde_json::json;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use swap_contract::bytes::GenesisHash;
 use swap_contract::document::Account;
@@ -125,13 +126,25 @@ async fn find(config: &Config, keys: &Keys, from: &[String], offline: bool) -> R
     pin(&store, "bitcoin", &bitcoin.to_string()).await?;
     let pinned: Option<GenesisHash> = store.meta("tfchain").await.map_err(usage)?.and_then(|text| text.parse().ok());
     let networks = Networks { bitcoin, tfchain: config.tfchain.genesis.or(pinned) };
-    let found = crate::engine::restore::restore(&store, keys, &System::default(), &HttpBus::new(), from, networks).await.map_err(usage)?;
+    let bus = bus(config, keys, from, networks.tfchain).await?;
+    let found = crate::engine::restore::restore(&store, keys, &System::default(), &bus, from, networks).await.map_err(usage)?;
     if let Some(tfchain) = found.tfchain {
         pin(&store, "tfchain", &tfchain.to_string()).await?;
     }
     let chain = if offline { Err("it was not asked".into()) } else { unexplained(config, keys, &store, found.tfchain).await };
     store.close().await;
     Ok((found, chain))
+}
+
+/// Direct HTTP, and the Reliable Message Bus if somebody is to be asked there: as the twin that the engine was.
+async fn bus(config: &Config, keys: &Keys, from: &[String], genesis: Option<GenesisHash>) -> Result<Buses, CliError> {
+    if !from.iter().any(|from| from.starts_with(rmb::SCHEME)) {
+        return Ok(Buses::new(None));
+    }
+    let settings = chain_tfchain::Config { ws_url: config.tfchain.ws_url.clone(), genesis, policy: config.policy };
+    let tfchain = tokio::time::timeout(NODE_PATIENCE, TfChain::connect(settings, keys.signer())).await;
+    let tfchain = tfchain.map_err(|_| usage("the TF Chain node, which knows the twins, did not answer"))?.map_err(usage)?;
+    Ok(Buses::new(Some(Arc::new(join_rmb(config, keys, &tfchain).await.map_err(usage)?))))
 }
 
 async fn pin(store: &Store, name: &str, value: &str) -> Result<(), CliError> {

@@ -4,6 +4,7 @@
 //! Run by `cargo regtest bench`, which forms the ratios. By hand, with the engine optimised and the folder on the disk that is
 //! to be measured: `cargo run --config profile.dev.opt-level=3 --example bench -- FOLDER`.
 
+mod bus;
 mod chain;
 mod durability;
 mod node;
@@ -24,6 +25,7 @@ async fn main() -> Result<()> {
         "b1": sizes::measure()?,
         "b3": durability::measure(folder).await?,
         "b6": reaction::measure(folder).await?,
+        "rmb": bus::measure().await?,
     });
     println!("{measured}");
     Ok(())

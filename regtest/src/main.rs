@@ -16,6 +16,7 @@ mod lock;
 mod logs;
 mod npm;
 mod progress;
+mod rmb_client;
 mod rpc;
 mod secrets;
 mod setup;
@@ -41,7 +42,7 @@ use localnet::bitcoin::Bitcoin;
 use localnet::clock::Clock;
 use localnet::state::{DEFAULT_NAME, Home};
 use localnet::tfchain::TfChain;
-use localnet::{Options, process};
+use localnet::{Bus, Options, process};
 use progress::say;
 use setup::Parts;
 use setup::packages::MissingPackages;
@@ -125,6 +126,9 @@ enum Command {
         /// The last line of standard output is one JSON object; tables and progress go to standard error.
         #[arg(long)]
         json: bool,
+        /// How the engines reach each other.
+        #[arg(long, value_enum, default_value = "rmb")]
+        bus: Bus,
     },
     /// Everything that must pass: the demo, an independent client, and all tests. Ends with the test runner's summary.
     Test,
@@ -285,7 +289,7 @@ fn run(command: Command) -> Result<()> {
         Command::Setup(chains) => setup::run(&cache, &checkout()?, chains.parts()).map(drop),
         Command::Up { name, chains, detach, block_seconds, keep } => {
             let tools = setup::run(&cache, &checkout()?, chains.parts())?;
-            let order = Order { tools, options: Options { name: name.name, block_seconds, keep, pairs: 1, keeper: false, trace: false } };
+            let order = Order { tools, options: Options { name: name.name, block_seconds, keep, pairs: 1, keeper: false, trace: false, bus: Bus::default() } };
             if detach {
                 println!("{}", status::introduction(&supervisor::detach(&cache, &order)?));
                 return Ok(());
@@ -315,7 +319,7 @@ fn run(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Logs { who, name, follow } => logs::show(&Home::new(&cache, &name.name)?, who.as_deref(), follow),
-        Command::Demo { json } => demo::run(&cache, &checkout()?, output(json)),
+        Command::Demo { json, bus } => demo::run(&cache, &checkout()?, output(json), bus),
         Command::Test => test::run(&cache, &checkout()?),
         Command::Differential { cases } => {
             let checkout = checkout()?;

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use crate::cache::Cache;
 use crate::command::cargo;
 use crate::demo::{self, Output};
+use crate::localnet::Bus;
 use crate::progress::say;
 use crate::setup::{self, Parts, Tools};
 
@@ -22,7 +23,7 @@ pub struct Left(PathBuf);
 impl Left {
     /// Plays the demo.
     pub fn by_demo(cache: &Cache, tools: &Tools) -> Result<Self> {
-        demo::play(cache, tools, Output::Tables, true).map(Self)
+        demo::play(cache, tools, Output::Tables, Bus::default(), true).map(Self)
     }
 
     /// What tells the search where it is.

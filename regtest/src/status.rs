@@ -20,7 +20,7 @@ pub fn introduction(state: &State) -> String {
     lines.push(format!("  TF Chain            {}", state.tfchain.ws_url));
     for (who, engine) in &state.engines {
         lines.push(format!("  {:<18}  {}   token {}", format!("{who}'s engine"), engine.rpc_url, engine.token_file.display()));
-        lines.push(format!("  {:<18}  {}   for counterparties", "", engine.bus_url));
+        lines.push(format!("  {:<18}  {}   for counterparties", "", engine.reach));
     }
     lines.push(String::new());
     lines.push("Try:".to_owned());

@@ -15,6 +15,7 @@ use crate::demo::Output;
 use crate::differential;
 use crate::progress::say;
 use crate::secrets::Left;
+use crate::rmb_client;
 use crate::setup::{self, Parts, Timed, Tools};
 use crate::sweep::{self, Choice, Kind};
 use crate::tool;
@@ -32,6 +33,7 @@ pub fn run(cache: &Cache, checkout: &Path) -> Result<()> {
     let tools = setup::run(cache, checkout, Parts::ChainsAndEngine)?;
     let left = Left::by_demo(cache, &tools)?;
     wallet_checks::run(cache, checkout, &tools)?;
+    rmb_client::run(cache, checkout, &tools)?;
     differential::run(cache, checkout, &tools, differential::FEW_CASES)?;
     tool::SIMULATE.run(cache, checkout, &["--seeds".to_owned(), SEEDS.to_string()])?;
     tool::MODEL.run(cache, checkout, &[])?;

@@ -1,9 +1,13 @@
 //! How engines reach each other. The bus only carries: every message that matters is a signed document inside.
 
 pub mod http;
+pub mod peer;
+pub mod rmb;
 
+use self::http::HttpBus;
 use async_trait::async_trait;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Why a call to a counterparty gave no result.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +36,38 @@ pub enum BusError {
         /// What is wrong.
         reason: String,
     },
+}
+
+/// Whichever bus an address is on.
+pub struct Buses {
+    http: HttpBus,
+    rmb: Option<Arc<dyn Bus>>,
+}
+
+impl Buses {
+    /// Direct HTTP, and the Reliable Message Bus if this engine is on it.
+    pub fn new(rmb: Option<Arc<dyn Bus>>) -> Self {
+        Self { http: HttpBus::new(), rmb }
+    }
+}
+
+#[async_trait]
+impl Bus for Buses {
+    async fn call(&self, reach: &str, method: &str, params: Value) -> Result<Value, BusError> {
+        match &self.rmb {
+            _ if !reach.starts_with(rmb::SCHEME) => self.http.call(reach, method, params).await,
+            Some(rmb) => rmb.call(reach, method, params).await,
+            None => Err(BusError::Unreachable {
+                reach: reach.into(),
+                reason: "it is a twin, and this engine is not on the Reliable Message Bus: see `bus.kind` in the config".into(),
+            }),
+        }
+    }
+}
+
+/// Refuses what is no address on any bus.
+pub fn check_reach(reach: &str) -> Result<(), String> {
+    if reach.starts_with(rmb::SCHEME) { rmb::parse_reach(reach).map(drop) } else { http::check_reach(reach) }
 }
 
 /// Request and answer between two engines.

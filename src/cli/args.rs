@@ -64,6 +64,9 @@ pub enum Command {
     /// Get swaps back whose data folder is lost: from the mnemonic and the copies that others keep
     #[command(after_help = RESTORE_EXAMPLES)]
     Restore(RestoreArgs),
+    /// The engine's twin on TF Chain, by which it is reached over the Reliable Message Bus: makes it or changes it
+    #[command(after_help = TWIN_EXAMPLES)]
+    Twin(TwinArgs),
     /// Offers of this engine, or of a counterparty
     #[command(subcommand)]
     Offer(OfferCommand),
@@ -97,9 +100,16 @@ The passphrase is asked for twice at a terminal; programs give it by --passphras
 A new mnemonic is shown once and never again: whoever has it has the money. Nothing that exists is overwritten.
 A watcher has neither: it redeems and refunds for the accounts it watches for while their engines are off, and can take nothing.";
 
+const TWIN_EXAMPLES: &str = "\
+Examples:
+  twinswap twin --relay wss://relay.grid.tf      # accepts ThreeFold's terms, makes the twin, and says what it cost
+  twinswap twin                                  # with the relays of the config; does only what is left to do
+
+The account pays: send it a tenth of a TFT first. A twin's key follows from the mnemonic.";
+
 const RESTORE_EXAMPLES: &str = "\
 Examples:
-  twinswap restore --from http://maker:9556                # the folder is lost: the words are asked for
+  twinswap restore --from rmb:42 --relay wss://relay.grid.tf    # the folder is lost: the words are asked for
   twinswap restore --data-dir new --mnemonic-file words.txt --passphrase-file pass.txt \
       --from http://maker:9556 --from https://keeper.example.org --birthday 880000
   twinswap restore --from http://maker:9556                # an old backup was put back: its keys and config are used
@@ -118,6 +128,16 @@ pub struct RestoreArgs {
     pub offline: bool,
     #[command(flatten)]
     pub init: InitArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct TwinArgs {
+    /// Relay at which the twin is reached; may be repeated [default: `bus.relays` of the config, else what the chain has]
+    #[arg(long = "relay", value_name = "URL")]
+    pub relays: Vec<String>,
+    /// File with the passphrase; else TWINSWAP_PASSPHRASE, else it is asked for
+    #[arg(long, value_name = "FILE", env = "TWINSWAP_PASSPHRASE_FILE")]
+    pub passphrase_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -167,6 +187,9 @@ pub struct InitArgs {
     /// What counterparties connect to, if it is not that
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
+    /// Relay of the Reliable Message Bus, on which the engine is a twin then; may be repeated
+    #[arg(long = "relay", value_name = "URL")]
+    pub relays: Vec<String>,
     /// TF Chain account whose signed offers the engine takes; may be repeated
     #[arg(long = "owner", value_name = "SS58")]
     pub owners: Vec<String>,
@@ -247,8 +270,8 @@ impl From<Giving> for Asset {
 
 #[derive(Debug, Args)]
 pub struct OfferListArgs {
-    /// A counterparty's address: list its offers instead of one's own
-    #[arg(long, value_name = "URL")]
+    /// A counterparty's address, a twin like rmb:42 or a URL: list its offers instead of one's own
+    #[arg(long, value_name = "ADDRESS")]
     pub reach: Option<String>,
     #[command(flatten)]
     pub page: PageArgs,
@@ -278,8 +301,8 @@ pub enum OrderCommand {
     /// Take a maker's offer
     #[command(after_help = "\
 Examples:
-  twinswap offer list --reach http://maker:9556
-  twinswap order submit --reach http://maker:9556 --offer <ID> --amount 1000tft")]
+  twinswap offer list --reach rmb:42
+  twinswap order submit --reach rmb:42 --offer <ID> --amount 1000tft")]
     Submit(OrderArgs),
     /// Orders placed and received, newest first
     List(PageArgs),

@@ -6,7 +6,8 @@ use super::args::{
 use super::client::{Client, read};
 use super::error::CliError;
 use super::{ids, print, show, watch};
-use crate::api::{ListQuery, OfferTerms, OrderSubmit};
+use crate::api::{BrowseOffers, ListQuery, OfferTerms, OrderSubmit};
+use crate::bus::rmb::SCHEME;
 use crate::rpc::SwapHistory;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -24,8 +25,10 @@ pub(super) struct Session<'a> {
 
 /// Runs a command that needs an engine.
 pub async fn run(cli: &Cli, command: &Command) -> Result<(), CliError> {
-    // A counterparty's offers need neither an engine nor a token of one's own.
-    if let Command::Offer(OfferCommand::List(OfferListArgs { reach: Some(reach), page })) = command {
+    // Offers at a counterparty's own address need neither an engine nor a token of one's own.
+    if let Command::Offer(OfferCommand::List(OfferListArgs { reach: Some(reach), page })) = command
+        && !reach.starts_with(SCHEME)
+    {
         let session = Session { cli, client: Client::counterparty(reach)? };
         return session.show("offer.list", page.query(), show::offers).await;
     }
@@ -38,7 +41,7 @@ pub async fn run(cli: &Cli, command: &Command) -> Result<(), CliError> {
         Command::Wallet(WalletCommand::Address) => session.show("wallet.address", json!({}), show::addresses).await,
         Command::Wallet(WalletCommand::Descriptors) => session.show("wallet.descriptors", json!({}), show::descriptors).await,
         Command::Status => session.show("node.status", json!({}), show::status).await,
-        Command::Init(_) | Command::Restore(_) | Command::Completions { .. } => Err(CliError::Usage("this command needs no engine".into())),
+        Command::Init(_) | Command::Restore(_) | Command::Twin(_) | Command::Completions { .. } => Err(CliError::Usage("this command needs no engine".into())),
     }
 }
 
@@ -69,7 +72,11 @@ impl Session<'_> {
         match command {
             OfferCommand::Preview(terms) => self.show("offer.preview", terms.terms()?, show::preview).await,
             OfferCommand::Submit(args) => self.show("offer.submit", args.submission()?, show::offer).await,
-            OfferCommand::List(args) => self.show("offer.list", args.page.query(), show::offers).await,
+            OfferCommand::List(OfferListArgs { reach: Some(reach), page }) => {
+                let ListQuery { after, limit, .. } = page.query();
+                self.show("offer.browse", BrowseOffers { reach: reach.clone(), after, limit }, show::offers).await
+            }
+            OfferCommand::List(OfferListArgs { reach: None, page }) => self.show("offer.list", page.query(), show::offers).await,
             OfferCommand::Show(id) => self.by_id("offer", "get", id, show::offer).await,
             OfferCommand::Cancel(id) => self.by_id("offer", "cancel", id, show::offer).await,
         }

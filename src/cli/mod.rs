@@ -1,4 +1,5 @@
-//! The command line `twinswap`: a JSON-RPC client and nothing else, but for `init` and `restore`, which make the data folder.
+//! The command line `twinswap`: a JSON-RPC client and nothing else, but for `init` and `restore`, which make the data folder, and `twin`,
+//! which needs its keys.
 
 pub mod amount;
 pub mod args;
@@ -43,6 +44,7 @@ fn run(cli: &Cli) -> Result<(), CliError> {
     match &cli.command {
         Command::Init(args) => crate::init::init(&cli.connection.data_dir()?, args, cli.json),
         Command::Restore(args) => crate::restore::restore(&cli.connection.data_dir()?, args, cli.json),
+        Command::Twin(args) => crate::twin::twin(&cli.connection.data_dir()?, args, cli.json),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "twinswap", &mut script);

@@ -99,10 +99,31 @@ pub struct RpcConfig {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BusConfig {
+    /// How counterparties reach this engine.
+    pub kind: BusKind,
+    /// Relays to connect to, on the Reliable Message Bus. Without any: those of the twin on the chain.
+    pub relays: Vec<String>,
+    /// The Redis of the rmb-peer.
+    pub redis_url: String,
+    /// The rmb-peer's twin.
+    pub twin: Option<u32>,
     /// Address and port; 0 takes a free one.
     pub listen: SocketAddr,
     /// What offers say.
     pub public_url: Option<String>,
+}
+
+/// How counterparties reach an engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum BusKind {
+    /// At an address of its own.
+    #[default]
+    Http,
+    /// As a twin on ThreeFold's Reliable Message Bus, behind any router.
+    Rmb,
+    /// The same by way of an rmb-peer that runs already.
+    RmbPeer,
 }
 
 /// Who keeps sealed copies of contracts, from which swaps come back when the data folder is lost.
@@ -238,7 +259,7 @@ impl Default for RpcConfig {
 
 impl Default for BusConfig {
     fn default() -> Self {
-        Self { listen: ([127, 0, 0, 1], 9556).into(), public_url: None }
+        Self { kind: BusKind::Http, relays: Vec::new(), redis_url: "redis://127.0.0.1:6379".into(), twin: None, listen: ([127, 0, 0, 1], 9556).into(), public_url: None }
     }
 }
 

@@ -17,7 +17,7 @@ enum Kind {
 }
 
 /// Every option. A test keeps it equal to the fields of [`Config`].
-const OPTIONS: [(&str, Kind); 26] = [
+const OPTIONS: [(&str, Kind); 30] = [
     ("role", Kind::Text),
     ("data_dir", Kind::Text),
     ("policy", Kind::Text),
@@ -36,6 +36,10 @@ const OPTIONS: [(&str, Kind); 26] = [
     ("rpc.allow_remote", Kind::Flag),
     ("rpc.allowed_hosts", Kind::List),
     ("rpc.allowed_origins", Kind::List),
+    ("bus.kind", Kind::Text),
+    ("bus.relays", Kind::List),
+    ("bus.redis_url", Kind::Text),
+    ("bus.twin", Kind::Number),
     ("bus.listen", Kind::Text),
     ("bus.public_url", Kind::Text),
     ("copies.keepers", Kind::List),

@@ -68,6 +68,8 @@ pub struct CreatedKeys {
 
 /// An unlocked engine's secrets. They leave memory only encrypted.
 pub struct Keys {
+    /// What the words say.
+    entropy: Zeroizing<Vec<u8>>,
     seed: Zeroizing<[u8; 64]>,
     account: Keypair,
 }
@@ -165,7 +167,7 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 impl Keys {
     fn from_mnemonic(mnemonic: &Mnemonic) -> Result<Self, KeyError> {
         let account = Keypair::from_phrase(mnemonic, None).map_err(|error| KeyError::BadMnemonic(error.to_string()))?;
-        Ok(Self { seed: Zeroizing::new(mnemonic.to_seed("")), account })
+        Ok(Self { entropy: Zeroizing::new(mnemonic.to_entropy()), seed: Zeroizing::new(mnemonic.to_seed("")), account })
     }
 
     /// Keys from words, for tests and tools that keep no file.
@@ -181,6 +183,16 @@ impl Keys {
     /// The signer of the engine's extrinsics.
     pub fn signer(&self) -> Keypair {
         self.account.clone()
+    }
+
+    /// The 32 bytes behind the account's key, as Substrate's wallets derive them from the words: PBKDF2-HMAC-SHA-512 of the entropy,
+    /// not of the words (`substrate-bip39`). On the Reliable Message Bus they are also the key that payloads are sealed to.
+    pub fn mini_secret(&self) -> Zeroizing<[u8; 32]> {
+        let mut seed = Zeroizing::new([0u8; 64]);
+        pbkdf2::pbkdf2_hmac::<sha2::Sha512>(&self.entropy, b"mnemonic", 2048, &mut seed[..]);
+        let mut secret = Zeroizing::new([0u8; 32]);
+        secret.copy_from_slice(&seed[..32]);
+        secret
     }
 
     /// The BIP-39 seed, from which the Bitcoin wallet derives its BIP-86 keys.
@@ -261,6 +273,13 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         std::fs::write(dir.path().join(WATCHER_FILE), "no key").unwrap();
         assert!(matches!(of_watcher(dir.path()), Err(KeyError::Damaged { .. })));
+    }
+
+    #[test]
+    fn the_mini_secret_is_the_one_behind_the_account() {
+        let keys = Keys::from_words(WORDS).unwrap();
+        let account = Keypair::from_secret_key(*keys.mini_secret()).unwrap();
+        assert_eq!(account.public_key().0, keys.account().0);
     }
 
     #[test]

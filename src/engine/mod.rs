@@ -337,6 +337,11 @@ impl Engine {
         self.0.policy
     }
 
+    /// Whether an account is the engine's own or one of its owners'.
+    pub(crate) fn is_owner(&self, account: &Account) -> bool {
+        *account == self.account() || self.owners().contains(account)
+    }
+
     fn owners(&self) -> &[Account] {
         &self.0.owners
     }

@@ -1,7 +1,7 @@
 //! The owner's offers: previewed, signed or taken in, listed, cancelled; and whether the money for them is there.
 
 use super::Engine;
-use crate::api::{AmountPair, Deadlines, ListQuery, OfferPreview, OfferState, OfferSubmit, OfferTerms, OfferView, Page, StepCost};
+use crate::api::{AmountPair, BrowseOffers, Deadlines, ListQuery, OfferPreview, OfferState, OfferSubmit, OfferTerms, OfferView, Page, StepCost};
 use crate::error::ApiError;
 use crate::store::StoreError;
 use swap_contract::amount::{Sats, Units};
@@ -54,7 +54,7 @@ impl Engine {
             }
         };
         let offer = signed.verify(&rules)?;
-        if offer.owner != self.account() && !self.owners().contains(&offer.owner) {
+        if !self.is_owner(&offer.owner) {
             return Err(ApiError::UnknownOwner);
         }
         if offer.delegate != self.account() {
@@ -81,7 +81,13 @@ impl Engine {
         self.offer_get(id).await
     }
 
-    /// Offers, newest first.
+    /// What a counterparty offers, as it tells.
+    pub async fn offer_browse(&self, browse: BrowseOffers) -> Result<Page<OfferView>, ApiError> {
+        let BrowseOffers { reach, after, limit } = browse;
+        self.call(&reach, "offer.list", &ListQuery { after, limit, open_only: true }).await
+    }
+
+    /// This engine's offers, newest first.
     pub async fn offer_list(&self, query: ListQuery) -> Result<Page<OfferView>, ApiError> {
         let (after, limit) = super::page_of(&query)?;
         let now = self.now();

@@ -3,7 +3,7 @@
 use super::Access::{Anybody, Counterparty, Owner};
 use super::method::{Method, NoParams};
 use super::{Listener, discover, subscription};
-use crate::api::{ById, Countersign, KeepCopy, KeepWatch, ListCopies, ListQuery, OfferSubmit, OfferTerms, OrderSubmit, PlaceOrder};
+use crate::api::{BrowseOffers, ById, Countersign, KeepCopy, KeepWatch, ListCopies, ListQuery, OfferSubmit, OfferTerms, OrderSubmit, PlaceOrder};
 use crate::engine::Engine;
 use jsonrpsee::core::RegisterMethodError;
 use jsonrpsee::server::RpcModule;
@@ -42,6 +42,8 @@ pub fn table() -> Vec<Method> {
             |engine: Engine, offer: OfferSubmit| async move { engine.offer_submit(offer).await }),
         Method::call("offer.list", Owner, "This engine's offers, newest first.",
             |engine: Engine, query: ListQuery| async move { engine.offer_list(query).await }),
+        Method::call("offer.browse", Owner, "What a counterparty offers, newest first, as it tells this engine.",
+            |engine: Engine, browse: BrowseOffers| async move { engine.offer_browse(browse).await }),
         Method::call("offer.get", Owner, "One offer of this engine.",
             |engine: Engine, offer: ById<OfferId>| async move { engine.offer_get(offer.id).await }),
         Method::call("offer.cancel", Owner, "Takes an offer back. Contracts that were signed under it stand.",

@@ -7,6 +7,7 @@ mod http;
 mod limit;
 mod method;
 mod methods;
+mod over_bus;
 mod refusal;
 mod serve;
 mod subscription;
@@ -17,6 +18,7 @@ pub use http::Guard;
 pub use limit::Rate;
 pub use method::Access;
 pub use methods::{SwapHistory, table};
+pub use over_bus::OverBus;
 pub use refusal::Refusal;
 #[doc(hidden)]
 pub use serve::InProcess;

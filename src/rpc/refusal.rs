@@ -63,6 +63,15 @@ pub enum Refusal {
     /// No token where one is needed, or a wrong one.
     #[error("this needs the owner's token: the header `Authorization: Bearer <content of the file token>`")]
     Unauthorized,
+    /// Over the bus, from somebody else than the owner's twin, or unsealed.
+    #[error("over the bus this is for the twins of the engine's owners alone, and only sealed: their twin needs its public key")]
+    NotTheOwner,
+    /// An answer that the bus does not carry.
+    #[error("the answer is larger than {limit} bytes; ask for fewer rows with `limit`")]
+    AnswerTooLarge {
+        /// The limit.
+        limit: usize,
+    },
     /// The Host header names something else than this engine (DNS rebinding).
     #[error("host `{host}` is not allowed; see `rpc.allowed_hosts` in the config")]
     HostNotAllowed {
@@ -95,12 +104,12 @@ impl Refusal {
             Refusal::MethodNotFound { .. } => -32601,
             Refusal::InvalidParams { .. } => -32602,
             Refusal::Internal => -32603,
-            Refusal::Unauthorized => -32001,
+            Refusal::Unauthorized | Refusal::NotTheOwner => -32001,
             Refusal::HostNotAllowed { .. } => -32002,
             Refusal::OriginNotAllowed { .. } => -32003,
             Refusal::WrongHttpMethod | Refusal::WrongContentType => -32004,
             Refusal::NeedsWebSocket { .. } => -32005,
-            Refusal::TooLarge { .. } => -32007,
+            Refusal::TooLarge { .. } | Refusal::AnswerTooLarge { .. } => -32007,
             Refusal::BatchTooLarge { .. } => -32008,
             Refusal::Timeout { .. } | Refusal::Incomplete => -32009,
             Refusal::RateLimited => -32029,
@@ -115,7 +124,8 @@ impl Refusal {
             Refusal::MethodNotFound { .. } => "method_not_found",
             Refusal::InvalidParams { .. } => "invalid_params",
             Refusal::Internal => "internal",
-            Refusal::Unauthorized => "unauthorized",
+            Refusal::Unauthorized | Refusal::NotTheOwner => "unauthorized",
+            Refusal::AnswerTooLarge { .. } => "answer_too_large",
             Refusal::HostNotAllowed { .. } => "host_not_allowed",
             Refusal::OriginNotAllowed { .. } => "origin_not_allowed",
             Refusal::WrongHttpMethod => "wrong_http_method",
@@ -138,6 +148,8 @@ impl Refusal {
             | Refusal::InvalidParams { .. }
             | Refusal::NeedsWebSocket { .. }
             | Refusal::Timeout { .. }
+            | Refusal::NotTheOwner
+            | Refusal::AnswerTooLarge { .. }
             | Refusal::BatchTooLarge { .. } => 200,
             Refusal::Internal => 500,
             Refusal::Unauthorized => 401,
@@ -154,7 +166,7 @@ impl Refusal {
         match self {
             Refusal::InvalidParams { field, .. } => json!({ "field": field }),
             Refusal::MethodNotFound { method } | Refusal::NeedsWebSocket { method } => json!({ "method": method }),
-            Refusal::TooLarge { limit } | Refusal::BatchTooLarge { limit } => json!({ "limit": limit }),
+            Refusal::TooLarge { limit } | Refusal::AnswerTooLarge { limit } | Refusal::BatchTooLarge { limit } => json!({ "limit": limit }),
             Refusal::Timeout { seconds } => json!({ "seconds": seconds }),
             Refusal::HostNotAllowed { host } => json!({ "host": host }),
             Refusal::OriginNotAllowed { origin } => json!({ "origin": origin }),
@@ -162,6 +174,7 @@ impl Refusal {
             Refusal::Parse
             | Refusal::Internal
             | Refusal::Unauthorized
+            | Refusal::NotTheOwner
             | Refusal::WrongHttpMethod
             | Refusal::WrongContentType
             | Refusal::Incomplete

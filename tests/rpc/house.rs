@@ -87,7 +87,7 @@ pub struct House {
     pub owner: Server,
     pub bus: Server,
     pub token: String,
-    engine: Engine,
+    pub engine: Engine,
 }
 
 /// What came back over HTTP.
@@ -124,7 +124,7 @@ impl House {
             bus: Arc::new(HttpBus::new()),
             network: Network { bitcoin: REGTEST_GENESIS.parse().unwrap(), tfchain: GenesisHash([2; 32]) },
             policy: config.policy,
-            owners: Vec::new(),
+            owners: config.owners.clone(),
             reach: format!("http://{}", bus_socket.local_addr().unwrap()),
             copies: config.copy_settings(),
             descriptors: vec!["wpkh(xpub)".into()],

@@ -25,10 +25,12 @@ mod prepare;
 mod shapes;
 mod storage;
 mod submit;
+mod twins;
 mod wallet;
 mod watch;
 
 pub use open::OpenHtlc;
+pub use twins::{Twin, TwinStep};
 
 use async_trait::async_trait;
 use connect::{Link, Session};

@@ -209,7 +209,7 @@ fn within_limits(runtime: &Runtime, terms: &BetaTerms, refund_after: ChainTime, 
 }
 
 /// The account's next nonce in a block; what waits in the pool does not count.
-async fn next_nonce(session: &Session, at: Block, account: [u8; 32]) -> Result<u64, AskError> {
+pub(crate) async fn next_nonce(session: &Session, at: Block, account: [u8; 32]) -> Result<u64, AskError> {
     let bytes = session.rpc.state_call("AccountNonceApi_account_nonce", Some(&account), Some(at.hash)).await?;
     let mut nonce = [0; 8];
     let low = nonce.get_mut(..bytes.len()).ok_or_else(|| AskError::Shape("a nonce is longer than 64 bits".into()))?;

@@ -180,6 +180,19 @@ impl<'s> View<'s> {
         }
     }
 
+    /// A map's entry, if it is there.
+    pub(crate) async fn entry<K: KeyParts, V: DecodeAsType>(&self, pallet: &str, entry: &str, key: K) -> Result<Option<V>, AskError> {
+        match self.fetch(self.key(pallet, entry, key)?).await? {
+            Some(bytes) => Ok(Some(decode(&self.runtime, pallet, entry, &bytes)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether a map's entry is there.
+    pub(crate) async fn has_entry<K: KeyParts>(&self, pallet: &str, entry: &str, key: K) -> Result<bool, AskError> {
+        Ok(self.fetch(self.key(pallet, entry, key)?).await?.is_some())
+    }
+
     async fn fetch(&self, key: Vec<u8>) -> Result<Option<Vec<u8>>, AskError> {
         Ok(self.session.rpc.state_get_storage(&key, Some(self.block.hash)).await?)
     }
@@ -260,5 +273,5 @@ fn address<K: KeyParts, V: DecodeAsType>(pallet: &str, entry: &str) -> subxt::st
 }
 
 /// The keys of a storage map.
-trait KeyParts: IntoEncodableValues + IntoDecodableValues {}
+pub(crate) trait KeyParts: IntoEncodableValues + IntoDecodableValues {}
 impl<K: IntoEncodableValues + IntoDecodableValues> KeyParts for K {}

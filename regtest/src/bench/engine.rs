@@ -24,6 +24,7 @@ pub struct Measures {
     pub durability: Durability,
     #[serde(rename = "b6")]
     pub reaction: Reaction,
+    pub rmb: RoundTrip,
 }
 
 /// Virtual sizes of signed transactions.
@@ -60,6 +61,14 @@ pub struct Sizes {
     pub cooperative: u64,
     pub redeem_batch: u64,
     pub refund_batch: u64,
+}
+
+/// Medians.
+#[derive(Deserialize)]
+pub struct RoundTrip {
+    pub call_ns: u64,
+    pub echo_ns: u64,
+    pub bytes: u64,
 }
 
 /// Medians.

@@ -37,6 +37,7 @@ pub fn run(cache: &Cache, checkout: &Path, output: Output) -> Result<()> {
     reaction(&own).into_iter().for_each(|row| report.add(row));
     report.add(not_yet("B7", "status calls, over a bare server with the same bytes", Goal::at_least(60)));
     report.add(not_yet("B8", "ready after a restart, over reading the same rows", Goal::at_most(300)));
+    report.add(bus(&own));
     report.add(not_yet("B9", "copies of an offer per delivery in a network of 1,000", Goal::at_most(630)));
     match output {
         Output::Tables => println!("{report}"),
@@ -108,6 +109,17 @@ fn reaction(own: &Measures) -> Vec<Row> {
             ),
         },
     ]
+}
+
+fn bus(own: &Measures) -> Row {
+    let times = &own.rmb;
+    Row {
+        id: "B-rmb",
+        what: "call by way of a relay, over an echo of the same bytes through it".to_owned(),
+        goal: Goal::at_most(300),
+        measured: Measured::Ratio { of: times.call_ns, over: times.echo_ns },
+        details: format!("{}; {} for {} bytes", micros(times.call_ns), micros(times.echo_ns), times.bytes),
+    }
 }
 
 fn not_yet(id: &'static str, what: &str, goal: Goal) -> Row {

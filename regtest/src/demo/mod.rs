@@ -13,7 +13,7 @@ use anyhow::{Result, bail};
 
 use crate::cache::Cache;
 use crate::interrupt;
-use crate::localnet::{Localnet, Options};
+use crate::localnet::{Bus, Localnet, Options};
 use crate::progress::{clock, say};
 use crate::setup::{self, Parts, Tools};
 use ledger::Ledger;
@@ -36,22 +36,22 @@ pub enum Output {
 ///
 /// # Errors
 /// A scene does not end as it should, or the balances are not exactly what the swaps and the fees explain.
-pub fn run(cache: &Cache, checkout: &Path, output: Output) -> Result<()> {
+pub fn run(cache: &Cache, checkout: &Path, output: Output, bus: Bus) -> Result<()> {
     let tools = setup::run(cache, checkout, Parts::ChainsAndEngine)?;
-    play(cache, &tools, output, false).map(drop)
+    play(cache, &tools, output, bus, false).map(drop)
 }
 
 /// The same with programs that are there already. With `trace` engines log at TRACE, their answers are written down, and the
 /// folder stays: it is returned.
-pub fn play(cache: &Cache, tools: &Tools, output: Output, trace: bool) -> Result<PathBuf> {
+pub fn play(cache: &Cache, tools: &Tools, output: Output, bus: Bus, trace: bool) -> Result<PathBuf> {
     interrupt::listen()?;
     let started = Instant::now();
     let name = format!("demo-{}", std::process::id());
     say("starting bitcoind, a TF Chain node, alice's engine and bob's");
     let localnet =
-        Localnet::start(cache, tools, Options { name, block_seconds: BLOCK_SECONDS, keep: trace, pairs: 1, keeper: false, trace })?;
+        Localnet::start(cache, tools, Options { name, block_seconds: BLOCK_SECONDS, keep: trace, pairs: 1, keeper: false, trace, bus })?;
     let mut stage = Stage::new(localnet);
-    let report = match scenes(&mut stage, output) {
+    let report = match scenes(&mut stage, output, bus) {
         Ok(report) => report,
         Err(error) if interrupt::asked() => return Err(error),
         // Dropped without an orderly end, the localnet's folder and logs stay for whoever wants to know why.
@@ -69,9 +69,9 @@ pub fn play(cache: &Cache, tools: &Tools, output: Output, trace: bool) -> Result
     Ok(folder)
 }
 
-fn scenes(stage: &mut Stage, output: Output) -> Result<Report> {
+fn scenes(stage: &mut Stage, output: Output, bus: Bus) -> Result<Report> {
     let mut ledger = Ledger::open(stage)?;
-    let mut report = Report::default();
+    let mut report = Report::new(bus);
     for scene in Scene::ALL {
         say(format!("scene {}: {}", scene.number(), scene.title()));
         let played = scene.play(stage)?;

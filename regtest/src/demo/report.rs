@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::localnet::Bus;
 use serde_json::{Value, json};
 
 use super::scene::{Outcome, Scene};
@@ -84,11 +85,16 @@ pub struct Totals {
 
 #[derive(Default)]
 pub struct Report {
+    bus: Bus,
     entries: Vec<Entry>,
     totals: Option<Totals>,
 }
 
 impl Report {
+    pub fn new(bus: Bus) -> Self {
+        Self { bus, entries: Vec::new(), totals: None }
+    }
+
     pub fn add(&mut self, entry: Entry) {
         self.entries.push(entry);
     }
@@ -104,7 +110,7 @@ impl Report {
     pub fn json(&self) -> Value {
         let balances = self.totals.as_ref().map(|totals| json!({ "alice": totals.alice.json(), "bob": totals.bob.json() }));
         let scenes: Vec<Value> = self.entries.iter().map(Entry::json).collect();
-        json!({ "scenes": scenes, "balances": balances, "conserved": self.is_conserved() })
+        json!({ "bus": self.bus.name(), "scenes": scenes, "balances": balances, "conserved": self.is_conserved() })
     }
 
     /// The balances for people.

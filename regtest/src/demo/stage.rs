@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use crate::interrupt;
@@ -49,8 +49,7 @@ impl Stage {
 
     /// Where counterparties reach an engine.
     pub fn reach(&self, who: &str) -> Result<String> {
-        let engine = self.localnet.state().engines.get(who).ok_or_else(|| anyhow!("there is no engine {who}"))?;
-        Ok(engine.bus_url.clone())
+        self.localnet.reach(who)
     }
 
     pub fn close(self) -> Result<()> {

@@ -125,14 +125,20 @@ impl Bitcoin {
         Ok(())
     }
 
-    /// Ids of all transactions that wait, each behind those it spends.
-    pub fn waiting(&self) -> Result<Vec<String>> {
+    /// Ids of the transactions that wait, each behind those it spends, without some and without what spends those.
+    pub fn waiting_without(&self, left_out: &[String]) -> Result<Vec<String>> {
         let waiting = self.client.call("getrawmempool", &json!([true]))?;
         let waiting = waiting.as_object().ok_or_else(|| anyhow!("the mempool is no list"))?;
-        let mut ids: Vec<(u64, String)> =
-            waiting.iter().map(|(id, entry)| (entry["ancestorcount"].as_u64().unwrap_or(u64::MAX), id.clone())).collect();
-        ids.sort();
-        Ok(ids.into_iter().map(|(_, id)| id).collect())
+        let mut in_order: Vec<(u64, &String, &Value)> =
+            waiting.iter().map(|(id, entry)| (entry["ancestorcount"].as_u64().unwrap_or(u64::MAX), id, &entry["depends"])).collect();
+        in_order.sort_by_key(|(ancestors, id, _)| (*ancestors, *id));
+        let (mut left_out, mut ids) = (left_out.to_vec(), Vec::new());
+        for (_, id, depends) in in_order {
+            let spends = |out: &String| depends.as_array().is_some_and(|depends| depends.iter().any(|spent| spent == out.as_str()));
+            let list = if left_out.iter().any(|out| out == id || spends(out)) { &mut left_out } else { &mut ids };
+            list.push(id.clone());
+        }
+        Ok(ids)
     }
 
     /// The coins that a transaction in the block at `height` spends.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 
 use super::process::{Spec, clear_engine_environment};
-use super::state::{BitcoinState, EngineState, Home, TfChainState};
+use super::state::{BitcoinState, EngineState, Home, RelayState, TfChainState};
 use crate::command::output;
 use crate::rpc::Client;
 use crate::setup::engine::Engine as Programs;
@@ -17,6 +17,8 @@ pub const ALICE: &str = "alice";
 pub const BOB: &str = "bob";
 /// Keeps copies of all other engines' contracts, and trades with nobody.
 pub const KEEPER: &str = "keeper";
+/// What everybody holds who needs a twin: one TFT.
+pub const TWIN_UNITS: u64 = 10_000_000;
 /// What bob holds in the first block, in units: one million TFT.
 pub const BOB_UNITS: u64 = 10_000_000_000_000;
 /// How many blocks' rewards alice holds: 100 BTC.
@@ -70,6 +72,7 @@ pub fn prepare(
     ports: Ports,
     bitcoin: &BitcoinState,
     tfchain: &TfChainState,
+    relay: Option<&RelayState>,
 ) -> Result<Prepared> {
     let data = home.folder().join(who);
     let twinswapd = own_copy(home, &programs.twinswapd)?;
@@ -79,6 +82,9 @@ pub fn prepare(
     args.extend(["--bitcoin-url".to_owned(), bitcoin.rpc_url.clone(), "--tfchain-url".into(), tfchain.ws_url.clone()]);
     args.extend(["--rpc-listen".to_owned(), format!("127.0.0.1:{}", ports.rpc)]);
     args.extend(["--bus-listen".to_owned(), format!("127.0.0.1:{}", ports.bus)]);
+    if let Some(relay) = relay {
+        args.extend(["--relay".to_owned(), relay.url.clone()]);
+    }
     for (_, owner) in OWNERS.iter().filter(|(engine, _)| *engine == who) {
         args.extend(["--owner".to_owned(), (*owner).to_owned()]);
     }
@@ -94,7 +100,7 @@ pub fn prepare(
     let state = EngineState {
         pid: 0,
         rpc_url: format!("http://127.0.0.1:{}", ports.rpc),
-        bus_url: format!("http://127.0.0.1:{}", ports.bus),
+        reach: format!("http://127.0.0.1:{}", ports.bus),
         token_file: data.join("token"),
         cli: format!("{} --data-dir {}", twinswap.display(), data.display()),
         data_dir: data,
@@ -108,10 +114,26 @@ pub fn introduce_keeper(engines: &mut [Prepared]) {
     let accounts: Vec<String> = engines.iter().map(|engine| engine.address.clone()).collect();
     let Some(keeper) = engines.iter_mut().find(|engine| engine.spec.name == KEEPER) else { return };
     keeper.spec.env.push(("TWINSWAP_COPIES_KEEP_FOR".to_owned(), accounts.join(",")));
-    let address = keeper.state.bus_url.clone();
+    let reach = keeper.state.reach.clone();
     for engine in engines.iter_mut().filter(|engine| engine.spec.name != KEEPER) {
-        engine.spec.env.push(("TWINSWAP_COPIES_KEEPERS".to_owned(), address.clone()));
+        engine.spec.env.push(("TWINSWAP_COPIES_KEEPERS".to_owned(), reach.clone()));
     }
+}
+
+/// Makes every engine's twin on TF Chain, all at once.
+pub fn make_twins(engines: &mut [Prepared]) -> Result<()> {
+    let making: Vec<_> = engines
+        .iter()
+        .map(|engine| {
+            let making = engine.making.clone();
+            std::thread::spawn(move || making.twin())
+        })
+        .collect();
+    for (engine, making) in engines.iter_mut().zip(making) {
+        let twin = making.join().map_err(|_| anyhow!("the thread that makes {}'s twin failed", engine.spec.name))?;
+        engine.state.reach = format!("rmb:{}", twin.with_context(|| format!("{}'s twin", engine.spec.name))?);
+    }
+    Ok(())
 }
 
 impl Making {
@@ -123,6 +145,15 @@ impl Making {
         fs::write(&self.words, text("mnemonic")?)?;
         poll_faster(&self.data_dir.join("config.toml"))?;
         text("account")
+    }
+
+    /// `twinswap twin`. Returns its number.
+    fn twin(&self) -> Result<u64> {
+        let mut twin = Command::new(&self.twinswap);
+        clear_engine_environment(&mut twin);
+        twin.args(["twin", "--json", "--data-dir"]).arg(&self.data_dir).env(PASSPHRASE.0, PASSPHRASE.1);
+        let made: Value = serde_json::from_str(&output(twin)?).context("`twinswap twin --json` printed no JSON")?;
+        made["twin"].as_u64().ok_or_else(|| anyhow!("`twinswap twin` told no twin: {made}"))
     }
 
     /// `twinswap restore`, of a folder that is gone, from engines that may have copies.

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod engine;
 pub mod ports;
 pub mod process;
+pub mod relay;
 mod start;
 pub mod state;
 pub mod tfchain;
@@ -35,6 +36,26 @@ const LOCK: &str = "lock";
 /// The detached supervisor's own output.
 pub const SUPERVISOR_LOG: &str = "supervisor.log";
 
+/// How a localnet's engines reach each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Bus {
+    /// As twins, over a relay.
+    #[default]
+    Rmb,
+    /// Directly.
+    Http,
+}
+
+impl Bus {
+    pub fn name(self) -> &'static str {
+        match self {
+            Bus::Rmb => "rmb",
+            Bus::Http => "http",
+        }
+    }
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Options {
     pub name: String,
@@ -51,6 +72,8 @@ pub struct Options {
     /// Engines log at TRACE, and all that they answer is written down beside their logs.
     #[serde(default)]
     pub trace: bool,
+    #[serde(default)]
+    pub bus: Bus,
 }
 
 fn one() -> usize {
@@ -159,8 +182,8 @@ impl Localnet {
     ///
     /// # Errors
     /// There is no such engine.
-    pub fn bus_url(&self, who: &str) -> Result<String> {
-        Ok(self.engine_state(who)?.bus_url.clone())
+    pub fn reach(&self, who: &str) -> Result<String> {
+        Ok(self.engine_state(who)?.reach.clone())
     }
 
     /// Makes the data folder of an engine, which is gone, from its words and what the engines at `from` keep for it.

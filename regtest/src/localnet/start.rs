@@ -6,20 +6,20 @@ use anyhow::{Result, bail};
 
 use super::bitcoin::{self, Bitcoin, COINBASE_MATURITY};
 use super::clock::Clock;
-use super::engine::{self, ALICE, ALICE_REWARDS, BOB, BOB_UNITS, KEEPER, Prepared};
+use super::engine::{self, ALICE, ALICE_REWARDS, BOB, BOB_UNITS, KEEPER, Prepared, TWIN_UNITS};
 use super::ports::free_ports;
 use super::process::Spec;
 use super::state::{Home, State};
 use super::tfchain::{self, Endowment, TfChain};
-use super::{LOCK, Localnet, Options, SUPERVISOR_LOG, clear};
+use super::{Bus, LOCK, Localnet, Options, SUPERVISOR_LOG, clear, relay};
 use crate::cache::Cache;
 use crate::lock::{Attempt, FileLock};
 use crate::progress::say;
 use crate::rpc::Client;
 use crate::setup::Tools;
 
-/// bitcoind's, and the node's two.
-const CHAIN_PORTS: usize = 3;
+/// bitcoind's, the node's two, and the relay's two.
+const CHAIN_PORTS: usize = 5;
 /// A port that was free a moment ago may be taken by another program when ours comes to listen on it.
 const ATTEMPTS: usize = 3;
 /// What bitcoind, the node and the engines write then.
@@ -66,21 +66,27 @@ impl Localnet {
         let (bitcoind, bitcoin_state) = bitcoin::spec(&home, &tools.bitcoind, chain_ports[0])?;
         let node_ports = tfchain::Ports { rpc: chain_ports[1], network: chain_ports[2] };
         let tfchain_state = tfchain::state(&home, node_ports);
+        let relay = tools
+            .engine
+            .as_ref()
+            .filter(|_| options.bus == Bus::Rmb)
+            .map(|programs| relay::spec(&home, &programs.relay, relay::Ports { plain: chain_ports[3], tls: chain_ports[4] }, &tfchain_state));
+        let relay_state = relay.as_ref().map(|(_, state)| state.clone());
         let mut engines = Vec::new();
         if let Some(programs) = &tools.engine {
             for (who, ports) in names.iter().zip(engine_ports.chunks(2)) {
                 let ports = engine::Ports { rpc: ports[0], bus: ports[1] };
-                engines.push(engine::prepare(&home, programs, who, ports, &bitcoin_state, &tfchain_state)?);
+                engines.push(engine::prepare(&home, programs, who, ports, &bitcoin_state, &tfchain_state, relay_state.as_ref())?);
             }
         }
-        engine::introduce_keeper(&mut engines);
         if options.trace {
             engines.iter_mut().for_each(|engine| engine.spec.env.push(("TWINSWAP_LOG_FILTER".to_owned(), "trace".to_owned())));
         }
         let endowments: Vec<Endowment> = engines
             .iter()
-            .filter(|engine| engine.spec.name.starts_with(BOB))
-            .map(|engine| Endowment { address: engine.address.clone(), units: BOB_UNITS })
+            .map(|engine| (engine, if engine.spec.name.starts_with(BOB) { BOB_UNITS } else { TWIN_UNITS }))
+            .filter(|(_, units)| *units == BOB_UNITS || options.bus == Bus::Rmb)
+            .map(|(engine, units)| Endowment { address: engine.address.clone(), units })
             .collect();
         let node = tfchain::spec(&home, &tools.tfchain, node_ports, &endowments)?;
         let mut localnet = Self {
@@ -92,6 +98,7 @@ impl Localnet {
                 supervisor: std::process::id(),
                 bitcoin: bitcoin_state,
                 tfchain: tfchain_state,
+                relay: relay_state,
                 engines: Default::default(),
             },
             home,
@@ -103,11 +110,11 @@ impl Localnet {
             next_block: Instant::now(),
             stopped: false,
         };
-        localnet.start_services(bitcoind, node, engines)?;
+        localnet.start_services(bitcoind, node, relay.map(|(spec, _)| spec), engines)?;
         Ok(localnet)
     }
 
-    fn start_services(&mut self, bitcoind: Spec, node: Spec, engines: Vec<Prepared>) -> Result<()> {
+    fn start_services(&mut self, bitcoind: Spec, node: Spec, relay: Option<Spec>, mut engines: Vec<Prepared>) -> Result<()> {
         self.state.bitcoin.pid = self.launch(bitcoind)?;
         self.state.tfchain.pid = self.launch(node)?;
         let (bitcoin, tfchain) = (self.bitcoin.clone(), self.tfchain.clone());
@@ -115,6 +122,15 @@ impl Localnet {
         // One block of today ends bitcoind's initial download.
         bitcoin.mine(1)?;
         self.wait("TF Chain to finalise a block", || tfchain.finalized().ok().filter(|head| head.number > 0))?;
+        if let Some(relay) = relay {
+            let pid = self.launch(relay)?;
+            if let Some(state) = &mut self.state.relay {
+                state.pid = pid;
+            }
+            say("making the engines' twins");
+            engine::make_twins(&mut engines)?;
+        }
+        engine::introduce_keeper(&mut engines);
         if engines.is_empty() {
             bitcoin.mine(COINBASE_MATURITY)?;
         } else {
@@ -141,7 +157,7 @@ impl Localnet {
         self.bitcoin.mine(COINBASE_MATURITY)?;
         for (who, client) in clients.iter().filter(|(who, _)| who != KEEPER) {
             self.wait(&format!("{who} to see the money"), || {
-                engine::free_balance(client).ok().filter(|(sats, units)| *sats > 0 || *units > 0)
+                engine::free_balance(client).ok().filter(|(sats, units)| if who.starts_with(BOB) { *units > 0 } else { *sats > 0 })
             })?;
         }
         Ok(())

@@ -22,6 +22,8 @@ pub struct State {
     pub supervisor: u32,
     pub bitcoin: BitcoinState,
     pub tfchain: TfChainState,
+    /// Where engines are twins.
+    pub relay: Option<RelayState>,
     pub engines: BTreeMap<String, EngineState>,
 }
 
@@ -44,10 +46,21 @@ pub struct TfChainState {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RelayState {
+    pub pid: u32,
+    pub url: String,
+    pub tls_url: String,
+    /// Its own, in PEM.
+    pub certificate: PathBuf,
+    pub log: PathBuf,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EngineState {
     pub pid: u32,
     pub rpc_url: String,
-    pub bus_url: String,
+    /// Where counterparties reach it: a twin, or an address of its own.
+    pub reach: String,
     pub token_file: PathBuf,
     pub data_dir: PathBuf,
     pub log: PathBuf,

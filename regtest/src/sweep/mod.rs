@@ -24,7 +24,7 @@ use anyhow::{Context, Result, bail};
 use crate::cache::Cache;
 use crate::demo::Output;
 use crate::interrupt;
-use crate::localnet::{Localnet, Options};
+use crate::localnet::{Bus, Localnet, Options};
 use crate::progress::say;
 use crate::setup::{self, Parts, Tools};
 use books::Books;
@@ -128,7 +128,7 @@ pub fn play(cache: &Cache, tools: &Tools, output: Output, choice: &Choice) -> Re
     let localnet = Localnet::start(
         cache,
         tools,
-        Options { name, block_seconds: BLOCK_SECONDS, keep: false, pairs: PAIRS, keeper: choice.kind == Kind::Restore, trace: false },
+        Options { name, block_seconds: BLOCK_SECONDS, keep: false, pairs: PAIRS, keeper: choice.kind == Kind::Restore, trace: false, bus: Bus::default() },
     )?;
     let folder = localnet.folder().to_path_buf();
     let mut sweep = Sweep { books: Books::open(&localnet, PAIRS)?, localnet, outcomes: Vec::new(), output };

@@ -175,7 +175,7 @@ impl Play {
         }
         if self.lost.is_some() && who == self.victim && !localnet.data_dir(who)?.join("token").exists() {
             // Whoever it traded with may be gone as well; its keeper is not.
-            let from = [localnet.bus_url(&self.other)?, localnet.bus_url(KEEPER)?];
+            let from = [localnet.reach(&self.other)?, localnet.reach(KEEPER)?];
             if let Err(failure) = localnet.restore_engine(who, &from) {
                 self.last_error = format!("{failure:#}");
                 return Ok(());
@@ -252,7 +252,7 @@ impl Play {
             let offer = maker.call("offer.submit", &terms)?;
             self.offer = offer["id"].as_str().map(str::to_owned);
         }
-        let reach = localnet.bus_url(makers_name)?;
+        let reach = localnet.reach(makers_name)?;
         taker.call("order.submit", &json!({ "reach": reach, "offer": self.offer, "amount": UNITS }))?;
         Ok(None)
     }

@@ -20,7 +20,7 @@ use crate::cache::Cache;
 use crate::demo::Output;
 use crate::interrupt;
 use crate::localnet::engine::{self, ALICE, BOB, decimal};
-use crate::localnet::{Localnet, Options};
+use crate::localnet::{Bus, Localnet, Options};
 use crate::progress::say;
 use crate::rpc::Client;
 use crate::setup::{self, Parts, Tools};
@@ -118,7 +118,7 @@ pub fn play(cache: &Cache, tools: &Tools, output: Output, extent: Extent) -> Res
     let name = format!("reorg-{}", std::process::id());
     say(format!("starting bitcoind, a TF Chain node and {} engines", 2 * PAIRS));
     let localnet =
-        Localnet::start(cache, tools, Options { name, block_seconds: NEVER, keep: false, pairs: PAIRS, keeper: false, trace: false })?;
+        Localnet::start(cache, tools, Options { name, block_seconds: NEVER, keep: false, pairs: PAIRS, keeper: false, trace: false, bus: Bus::default() })?;
     let folder = localnet.folder().to_path_buf();
     // The coins that were mined for alice stay mature, whatever is taken back.
     localnet.mine(u32::try_from(DEEPEST)?)?;
@@ -170,7 +170,7 @@ impl Reorgs {
         let (maker_gives, maker, taker) = if place.is_multiple_of(2) { ("TFT", &bob, &alice) } else { ("BTC", &alice, &bob) };
         let terms = json!({ "terms": { "gives": maker_gives, "price": { "sats": PRICE.0, "units": PRICE.1 }, "max": UNITS } });
         let offer = self.localnet.engine(maker)?.call("offer.submit", &terms)?;
-        let order = json!({ "reach": self.localnet.bus_url(maker)?, "offer": offer["id"], "amount": UNITS });
+        let order = json!({ "reach": self.localnet.reach(maker)?, "offer": offer["id"], "amount": UNITS });
         let taker = self.localnet.engine(taker)?;
         let order = taker.call("order.submit", &order)?;
         let swap = self.until("an order to become a swap", |_| {
@@ -268,8 +268,9 @@ impl Reorgs {
         }
         self.double_spends += first.len() as u64;
         self.localnet.in_step(|bitcoin| {
-            // A funding that names a block which is gone as its earliest (nLockTime) does not wait: its engine sends it again.
-            first.extend(bitcoin.waiting()?.into_iter().filter(|id| !late.contains(id)));
+            // A funding that names a block which is gone as its earliest (nLockTime) does not wait: its engine sends it again. What
+            // spends a late one comes late as well, under whichever id: a redeem's fee rises with each block.
+            first.extend(bitcoin.waiting_without(&late)?);
             bitcoin.mine_with(&first)?;
             (0..depth).try_for_each(|_| bitcoin.mine_with(&[]))
         })

@@ -13,6 +13,7 @@ mod documents;
 mod json_rpc;
 mod machine;
 pub mod mutate;
+mod rmb_frames;
 mod scale_events;
 pub mod seeds;
 mod story;
@@ -23,6 +24,7 @@ pub use database_rows::database_rows;
 pub use documents::documents;
 pub use json_rpc::{close_house, json_rpc};
 pub use machine::machine;
+pub use rmb_frames::rmb_frames;
 pub use scale_events::scale_events;
 pub use witness::witness;
 
@@ -42,12 +44,13 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     Target { name: "config", run: config, seeds: config::seeds },
     Target { name: "database_rows", run: database_rows, seeds: database_rows::seeds },
     Target { name: "documents", run: documents, seeds: documents::seeds },
     Target { name: "json_rpc", run: json_rpc, seeds: json_rpc::seeds },
     Target { name: "machine", run: machine, seeds: machine::seeds },
+    Target { name: "rmb_frames", run: rmb_frames, seeds: rmb_frames::seeds },
     Target { name: "scale_events", run: scale_events, seeds: scale_events::seeds },
     Target { name: "witness", run: witness, seeds: witness::seeds },
 ];

@@ -57,6 +57,11 @@ fn machine_follows_any_story() {
 }
 
 #[test]
+fn rmb_frames_are_taken_in_or_refused_whatever_a_relay_says() {
+    play("rmb_frames");
+}
+
+#[test]
 fn scale_events_of_any_bytes_are_read_or_refused() {
     play("scale_events");
 }

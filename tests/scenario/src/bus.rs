@@ -1,12 +1,15 @@
-//! The bus between two engines: it drops, repeats, delays and reorders, and a party that is not honest sends what it likes.
+//! The bus between two engines: it drops, repeats, delays and reorders, and a party that is not honest sends what it likes. In some
+//! runs it carries calls as they are, in others the envelopes of the Reliable Message Bus (`post`).
 
 use crate::host::SimHost;
 use crate::party::address;
 use crate::plan::Who;
+use crate::post::{Post, refusal};
 use async_trait::async_trait;
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IteratorRandom;
+use rmb::agent::{CallError, CallId, Command};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -14,9 +17,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use swap_contract::bytes::{OfferId, OrderId};
 use swap_contract::document::{Contract, Signed};
+use swap_contract::time::UnixTime;
 use twinswap::api::{ById, OrderAnswer};
 use twinswap::bus::{Bus, BusError};
 use twinswap::engine::Engine;
+use twinswap::engine::host::Host;
 use twinswap::engine::keys::Keys;
 use twinswap::error::ApiError;
 
@@ -33,11 +38,15 @@ pub struct Reliability {
     pub lies: u32,
 }
 
-/// A request that arrives late.
+/// What arrives late.
 struct Late {
     to: String,
-    method: String,
-    params: Value,
+    what: Message,
+}
+
+enum Message {
+    Call { method: String, params: Value },
+    Frame(Vec<u8>),
 }
 
 struct Shared {
@@ -45,6 +54,8 @@ struct Shared {
     chance: StdRng,
     reliability: Reliability,
     late: Vec<Late>,
+    /// The agents, if the bus is RMB.
+    post: Option<Post>,
     /// Who is not honest, and its keys.
     villain: Option<(String, Arc<Keys>)>,
 }
@@ -57,8 +68,9 @@ pub struct Wire {
 }
 
 impl Wire {
-    pub fn new(chance: StdRng, reliability: Reliability, villain: Option<(String, Arc<Keys>)>) -> Self {
-        let shared = Shared { engines: BTreeMap::new(), chance, reliability, late: Vec::new(), villain };
+    /// `rmb` begins at this moment, if calls go by it.
+    pub fn new(chance: StdRng, reliability: Reliability, villain: Option<(String, Arc<Keys>)>, rmb: Option<UnixTime>) -> Self {
+        let shared = Shared { engines: BTreeMap::new(), chance, reliability, late: Vec::new(), post: rmb.map(Post::new), villain };
         Self { me: String::new(), shared: Arc::new(Mutex::new(shared)) }
     }
 
@@ -71,7 +83,11 @@ impl Wire {
     }
 
     pub fn unplug(&self) {
-        self.lock().engines.remove(&self.me);
+        let mut shared = self.lock();
+        shared.engines.remove(&self.me);
+        if let (Some(post), Some(who)) = (&mut shared.post, who_is(&self.me)) {
+            post.forget(who);
+        }
     }
 
     pub fn calm(&self) {
@@ -85,13 +101,21 @@ impl Wire {
         let index = (0..count).choose(&mut shared.chance)?;
         shared.late.swap(index, count - 1);
         let to = &shared.late.last()?.to;
-        (0..2).find(|who| address(*who) == *to)
+        who_is(to)
     }
 
     /// Delivers something that was delayed, if there is any. Its sender is not interested any more.
     pub async fn deliver_late(&self) {
         let Some(late) = self.lock().late.pop() else { return };
-        drop(self.deliver(&late.to, &late.method, late.params).await);
+        match late.what {
+            Message::Call { method, params } => drop(self.deliver(&late.to, &method, params).await),
+            Message::Frame(frame) => {
+                if let (Some(who), Some(post)) = (who_is(&late.to), &mut self.lock().post) {
+                    post.deliver(who, &frame);
+                }
+                self.carry(None).await;
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -114,6 +138,68 @@ impl Wire {
         }
     }
 
+    /// The same by envelopes: what is lost is said again.
+    async fn call_by_rmb(&self, reach: &str, method: &str, params: &Value) -> Result<Value, BusError> {
+        let unreachable = |reason: String| BusError::Unreachable { reach: reach.into(), reason };
+        let made = {
+            let mut shared = self.lock();
+            let host = shared.engines.get(&self.me).map(|(_, host)| host.clone());
+            let (Some(host), Some(from), Some(to), Some(post)) = (host, who_is(&self.me), who_is(reach), &mut shared.post) else {
+                return Err(unreachable("nobody there".into()));
+            };
+            post.call(from, to, method, params.to_string().into_bytes(), host.now())
+        };
+        let call = made.map_err(|error| unreachable(error.to_string()))?;
+        match self.carry(Some(&call)).await {
+            Some(Ok(payload)) => serde_json::from_slice(&payload).map_err(|error| unreachable(error.to_string())),
+            Some(Err(error)) => Err(match refusal(&error) {
+                Some((error_type, message)) => BusError::Refused { error_type, message },
+                None => unreachable(error.to_string()),
+            }),
+            None => Err(unreachable("the message was lost".into())),
+        }
+    }
+
+    /// Does what the agents want until a call has ended, or until they want nothing.
+    async fn carry(&self, call: Option<&CallId>) -> Option<Result<Vec<u8>, CallError>> {
+        loop {
+            let next = self.lock().post.as_mut().and_then(Post::next);
+            match next {
+                Some((who, Command::Transmit { frame, .. })) => self.carry_frame(1 - who, frame),
+                Some((who, Command::Serve(request))) => {
+                    let params = serde_json::from_slice(&request.payload).unwrap_or_default();
+                    let answer = self.deliver(&address(who), &request.command, params).await;
+                    let answer = match answer {
+                        Ok(answer) => Ok(answer.to_string().into_bytes()),
+                        Err(BusError::Refused { error_type, message }) => Err((error_type, message)),
+                        // It is gone, and answers nothing.
+                        Err(BusError::Unreachable { .. } | BusError::Nonsense { .. }) => continue,
+                    };
+                    if let Some(post) = &mut self.lock().post {
+                        post.answer(who, request.ticket, answer);
+                    }
+                }
+                Some((_, Command::Done { call: ended, result })) if call == Some(&ended) => return Some(result),
+                Some((_, Command::Done { .. } | Command::LookUp(_) | Command::Reconnect { .. })) => {}
+                None if call.is_none() => return None,
+                None => self.lock().post.as_mut().map(Post::wait)?,
+            }
+        }
+    }
+
+    fn carry_frame(&self, to: Who, frame: Vec<u8>) {
+        if self.happens(|reliability| reliability.delay) {
+            return self.lock().late.push(Late { to: address(to), what: Message::Frame(frame) });
+        }
+        if self.happens(|reliability| reliability.loss) || !self.lock().engines.contains_key(&address(to)) {
+            return;
+        }
+        let times = if self.happens(|reliability| reliability.repeat) { 2 } else { 1 };
+        if let Some(post) = &mut self.lock().post {
+            (0..times).for_each(|_| post.deliver(to, &frame));
+        }
+    }
+
     fn is_lie(&self, speaker: &str) -> bool {
         let dishonest = self.lock().villain.as_ref().is_some_and(|(name, _)| name == speaker);
         dishonest && self.happens(|reliability| reliability.lies)
@@ -131,8 +217,12 @@ impl Bus for Wire {
     async fn call(&self, reach: &str, method: &str, params: Value) -> Result<Value, BusError> {
         let lost = || BusError::Unreachable { reach: reach.into(), reason: "the message was lost".into() };
         let params = if self.is_lie(&self.me) { self.lie(params) } else { params };
+        if self.lock().post.is_some() {
+            let answer = self.call_by_rmb(reach, method, &params).await;
+            return if self.is_lie(reach) { answer.map(|answer| self.lie(answer)) } else { answer };
+        }
         if self.happens(|reliability| reliability.delay) {
-            self.lock().late.push(Late { to: reach.into(), method: method.into(), params });
+            self.lock().late.push(Late { to: reach.into(), what: Message::Call { method: method.into(), params } });
             return Err(lost());
         }
         if self.happens(|reliability| reliability.loss) {
@@ -147,6 +237,10 @@ impl Bus for Wire {
         }
         if self.is_lie(reach) { answer.map(|answer| self.lie(answer)) } else { answer }
     }
+}
+
+fn who_is(reach: &str) -> Option<Who> {
+    (0..2).find(|who| address(*who) == reach)
 }
 
 /// A contract with one field that is not what was agreed on, with a signature that is right: the worst lie there is.

@@ -8,6 +8,7 @@ mod host;
 mod judge;
 mod party;
 mod plan;
+mod post;
 mod run;
 #[cfg(test)]
 mod tests;

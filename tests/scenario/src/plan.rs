@@ -115,11 +115,15 @@ pub struct Plan {
     pub villain: Option<Who>,
     pub mischief: Vec<(u64, Mischief)>,
     pub bus: Reliability,
+    /// Whether calls go by the Reliable Message Bus.
+    pub rmb: bool,
     pub mutant: Option<Mutant>,
 }
 
 /// No reorg that somebody makes use of is deeper.
 pub const SAFE_REORG: u64 = MAINNET.alpha_depth.0 - 1;
+/// One seed in so many plays over the Reliable Message Bus, whose signatures take time.
+const RMB_EVERY: u64 = 4;
 /// And no other one is deeper than this.
 pub const DEEPEST_REORG: u64 = 7;
 /// A swap ends at this depth, and is not watched any more.
@@ -150,7 +154,8 @@ impl Plan {
             None => Vec::new(),
         };
         let bus = if chance.random_bool(0.4) { reliability(&mut chance) } else { Reliability::default() };
-        let plan = Self { seed, trades, faults, villain, mischief, bus, mutant };
+        let rmb = seed % RMB_EVERY == RMB_EVERY - 1;
+        let plan = Self { seed, trades, faults, villain, mischief, bus, rmb, mutant };
         match mutant {
             Some(mutant) => plan.with(mutant, &mut chance),
             None => plan,

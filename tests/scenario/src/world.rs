@@ -13,7 +13,7 @@ use swap_contract::bytes::OfferId;
 use swap_contract::document::Tags;
 use swap_contract::leg::Side;
 use swap_contract::port::FeeRate;
-use swap_contract::time::{ChainTime, Height, Span};
+use swap_contract::time::{ChainTime, Height, Span, UnixTime};
 use twinswap::api::{OfferSubmit, OfferTerms, OrderSubmit};
 use twinswap::error::ApiError;
 use twinswap::store::Store;
@@ -51,7 +51,7 @@ impl World {
         let alpha = SimChain::new(config(Side::Alpha, Config::alpha(START, plan.seed & 0xffff_ffff)));
         let beta = SimChain::new(config(Side::Beta, Config::beta(START, (plan.seed & 0xffff_ffff) ^ 0x8000_0000)));
         let villain = plan.villain.map(|who| (address(who), keys_of(who)));
-        let wire = Wire::new(StdRng::seed_from_u64(plan.seed ^ 0xb05), plan.bus, villain);
+        let wire = Wire::new(StdRng::seed_from_u64(plan.seed ^ 0xb05), plan.bus, villain, plan.rmb.then_some(UnixTime(START.secs())));
         let party = |who, store| Party::new(who, store, clock.clone(), plan.seed, &wire);
         let parties = [party(0, alices), party(1, bobs)];
         for party in &parties {

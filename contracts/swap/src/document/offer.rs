@@ -9,6 +9,8 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
+/// What an address begins with: the buses on which engines are reached. `rmb:42` is a twin.
+const REACH_SCHEMES: [&str; 3] = ["http://", "https://", "rmb:"];
 /// Labels that say what is offered: category, subcategory, name, location, adjective. At most eight, 64 bytes each.
 pub type Tags = BTreeMap<String, String>;
 
@@ -130,8 +132,8 @@ impl Offer {
             check_text("tags", key, MAX_TAG_BYTES)?;
             check_text("tags", value, MAX_TAG_BYTES)
         })?;
-        if !self.reach.starts_with("http://") && !self.reach.starts_with("https://") {
-            return out("reach", "an address that begins with http:// or https://".into());
+        if !REACH_SCHEMES.iter().any(|scheme| self.reach.starts_with(scheme)) {
+            return out("reach", format!("an address that begins with {}", REACH_SCHEMES.join(" or ")));
         }
         check_text("reach", &self.reach, MAX_REACH_BYTES)
     }

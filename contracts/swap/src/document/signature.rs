@@ -41,10 +41,11 @@ impl Signature {
     /// Whether `account` signed `message`, as it is or as a wallet's `signRaw` wraps it.
     pub fn verifies(&self, account: &Account, message: &[u8]) -> bool {
         let wrapped = [b"<Bytes>", message, b"</Bytes>"].concat();
-        self.verifies_bytes(account, message) || self.verifies_bytes(account, &wrapped)
+        self.verifies_plain(account, message) || self.verifies_plain(account, &wrapped)
     }
 
-    fn verifies_bytes(&self, account: &Account, message: &[u8]) -> bool {
+    /// Whether `account` signed `message` as it is.
+    pub fn verifies_plain(&self, account: &Account, message: &[u8]) -> bool {
         match self.scheme {
             Scheme::Sr25519 => self.bytes().is_ok_and(|bytes| sr25519(account, message, &bytes)),
             Scheme::Ed25519 => self.bytes().is_ok_and(|bytes| ed25519(account, message, &bytes)),

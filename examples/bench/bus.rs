@@ -1,0 +1,101 @@
+//! A call over the Reliable Message Bus, agent to relay to agent and back, over a bare WebSocket echo of the same bytes through the
+//! same relay.
+
+use crate::median;
+use anyhow::{Context, Result};
+use async_trait::async_trait;
+use futures::{SinkExt, StreamExt};
+use rmb::agent::Incoming;
+use rmb::envelope::Failure;
+use rmb::{Identity, Twin, TwinId};
+use rmb_relay::{Options, Relay};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use swap_contract::time::UnixTime;
+use tokio::net::TcpListener;
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::{Bytes, Message};
+use twinswap::bus::Bus;
+use twinswap::bus::rmb::{RmbBus, Service, Settings, Twins};
+use zeroize::Zeroizing;
+
+/// Fewer than a twin may call in a minute.
+const ROUNDS: usize = 240;
+/// Rounds that warm up.
+const WARM: usize = 40;
+const DOMAIN: &str = "relay.test";
+
+struct Chain;
+
+fn identity(id: TwinId) -> Identity {
+    let secret = Zeroizing::new([u8::try_from(id).unwrap_or(1); 32]);
+    Identity::new(id, &secret).expect("these bytes are a key")
+}
+
+impl Chain {
+    fn find(id: TwinId) -> Option<Twin> {
+        let identity = identity(id);
+        Some(Twin { id, account: identity.account(), relay: Some(DOMAIN.into()), pk: Some(identity.pk().to_vec()) })
+    }
+}
+
+#[async_trait]
+impl Twins for Chain {
+    async fn twin(&self, id: TwinId) -> Result<Option<Twin>, String> {
+        Ok(Self::find(id))
+    }
+}
+
+#[async_trait]
+impl rmb_relay::Twins for Chain {
+    async fn twin(&self, id: TwinId) -> Result<Option<Twin>, String> {
+        Ok(Self::find(id))
+    }
+}
+
+struct Echo;
+
+#[async_trait]
+impl Service for Echo {
+    async fn serve(&self, request: Incoming) -> Result<Vec<u8>, Failure> {
+        Ok(request.payload)
+    }
+}
+
+fn now() -> UnixTime {
+    UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+}
+
+/// Medians in nanoseconds.
+pub async fn measure() -> Result<Value> {
+    let options = Options { domains: vec![DOMAIN.into()], echo: true, ..Options::default() };
+    let relay = Relay::start(TcpListener::bind("127.0.0.1:0").await?, None, Arc::new(Chain), options)?;
+    let url = format!("ws://{}/", relay.address());
+    let bus = |id| -> Result<RmbBus> {
+        let relays = vec![url.parse().context("the relay's address")?];
+        Ok(RmbBus::start(Settings { identity: identity(id), relays, twins: Arc::new(Chain), now }))
+    };
+    let (caller, callee) = (bus(1)?, bus(2)?);
+    callee.serve(Arc::new(Echo));
+    let params = json!({ "id": "00".repeat(32), "filler": "x".repeat(400) });
+    // Of the agents' frames, which are a little larger than the payload.
+    let bytes = Bytes::from(vec![7; params.to_string().len() + 300]);
+    let (mut echo, _) = connect_async(format!("{url}echo")).await?;
+    let (mut calls, mut echoes) = (Vec::new(), Vec::new());
+    // One beside the other: whatever else the machine does meets both.
+    for round in 0..WARM + ROUNDS {
+        let started = Instant::now();
+        caller.call("rmb:2", "echo", params.clone()).await?;
+        let call = started.elapsed();
+        let started = Instant::now();
+        echo.send(Message::Binary(bytes.clone())).await?;
+        echo.next().await.context("the echo ended")??;
+        let bare = started.elapsed();
+        if round >= WARM {
+            calls.push(call);
+            echoes.push(bare);
+        }
+    }
+    Ok(json!({ "call_ns": median(calls), "echo_ns": median(echoes), "bytes": bytes.len() }))
+}
