@@ -138,6 +138,8 @@ enum Command {
         #[arg(long, default_value_t = differential::CASES, value_parser = clap::value_parser!(u32).range(64..=400))]
         cases: u32,
     },
+    /// ThreeFold's own RMB client, as it is published, calls an engine over a relay.
+    RmbClient,
     /// The demo with engines that log at TRACE; then no secret of theirs may be in their logs, databases or answers.
     Secrets,
     /// The table of benchmarks: ratios of two things measured in one run.
@@ -324,6 +326,10 @@ fn run(command: Command) -> Result<()> {
         Command::Differential { cases } => {
             let checkout = checkout()?;
             differential::run(&cache, &checkout, &setup::run(&cache, &checkout, Parts::Chains)?, cases)
+        }
+        Command::RmbClient => {
+            let checkout = checkout()?;
+            rmb_client::run(&cache, &checkout, &setup::run(&cache, &checkout, Parts::ChainsAndEngine)?)
         }
         Command::Secrets => secrets::run(&cache, &checkout()?),
         Command::Bench { json } => bench::run(&cache, &checkout()?, output(json)),
