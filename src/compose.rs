@@ -1,14 +1,14 @@
 //! From a config to a running engine: opens the database, connects both chains and the bus. The one place that knows them all.
 
 use crate::bus::peer::{self, PeerBus};
-use crate::bus::{Bus, Buses};
 use crate::bus::rmb::{RmbBus, Settings, Twins};
+use crate::bus::{Bus, Buses};
 use crate::config::{BitcoinAuth, BusKind, Config};
 use crate::engine::host::Host;
 use crate::engine::keys::Keys;
 use crate::engine::{Chains, Engine, Parts, StartError};
-use crate::store::Store;
 use crate::rpc::OverBus;
+use crate::store::Store;
 use async_trait::async_trait;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use chain_bitcoin::Bitcoin;
@@ -127,14 +127,19 @@ pub(crate) async fn join_rmb(config: &Config, keys: &Keys, tfchain: &Arc<TfChain
     };
     let relays: Vec<url::Url> = relays.iter().filter_map(|relay| relay.parse().ok()).collect();
     if relays.is_empty() {
-        let reason = format!("twin {} has no relay on the chain, and `bus.relays` has none: run `twinswap twin --relay wss://...`", twin.id);
+        let reason =
+            format!("twin {} has no relay on the chain, and `bus.relays` has none: run `twinswap twin --relay wss://...`", twin.id);
         return Err(StartError::Config(reason));
     }
     if twin.pk.as_deref() != Some(&identity.pk()[..]) {
         tracing::warn!(twin = twin.id, "others cannot seal what they send to this twin: run `twinswap twin` to put its key on the chain");
     }
     for relay in relays.iter().filter_map(url::Url::host_str).filter(|host| !twin.relays().any(|domain| domain == *host)) {
-        tracing::warn!(twin = twin.id, relay, "the chain does not name this relay for the twin, so others do not find it there: run `twinswap twin`");
+        tracing::warn!(
+            twin = twin.id,
+            relay,
+            "the chain does not name this relay for the twin, so others do not find it there: run `twinswap twin`"
+        );
     }
     let twins: Arc<dyn Twins> = Arc::new(ChainTwins(tfchain.clone()));
     Ok(RmbBus::start(Settings { identity, relays, twins, now: wall_clock }))

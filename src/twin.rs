@@ -59,16 +59,16 @@ fn set(config: &Config, keys: &Keys, relays: &[String]) -> Result<Report, CliErr
 }
 
 async fn set_on_chain(config: &Config, keys: &Keys, domains: &[String]) -> Result<Report, CliError> {
-    let settings =
-        chain_tfchain::Config { ws_url: config.tfchain.ws_url.clone(), genesis: config.tfchain.genesis, policy: config.policy };
+    let settings = chain_tfchain::Config { ws_url: config.tfchain.ws_url.clone(), genesis: config.tfchain.genesis, policy: config.policy };
     let chain = TfChain::connect(settings, keys.signer()).await.map_err(usage)?;
     let account = keys.account();
-    let relay = match domains {
-        [] => chain.twin_of(&account).await.map_err(usage)?.and_then(|twin| twin.relay).ok_or_else(|| {
-            CliError::Usage("which relay? Give --relay wss://relay.grid.tf, or set `bus.relays` in the config".into())
-        })?,
-        domains => rmb::Twin::join_relays(domains.iter().map(String::as_str)),
-    };
+    let relay =
+        match domains {
+            [] => chain.twin_of(&account).await.map_err(usage)?.and_then(|twin| twin.relay).ok_or_else(|| {
+                CliError::Usage("which relay? Give --relay wss://relay.grid.tf, or set `bus.relays` in the config".into())
+            })?,
+            domains => rmb::Twin::join_relays(domains.iter().map(String::as_str)),
+        };
     // The number is not known yet, and not needed for the key.
     let identity = Identity::new(0, &keys.mini_secret()).map_err(usage)?;
     match chain.set_twin(&relay, &identity.pk()).await {

@@ -291,7 +291,10 @@ fn run(command: Command) -> Result<()> {
         Command::Setup(chains) => setup::run(&cache, &checkout()?, chains.parts()).map(drop),
         Command::Up { name, chains, detach, block_seconds, keep } => {
             let tools = setup::run(&cache, &checkout()?, chains.parts())?;
-            let order = Order { tools, options: Options { name: name.name, block_seconds, keep, pairs: 1, keeper: false, trace: false, bus: Bus::default() } };
+            let order = Order {
+                tools,
+                options: Options { name: name.name, block_seconds, keep, pairs: 1, keeper: false, trace: false, bus: Bus::default() },
+            };
             if detach {
                 println!("{}", status::introduction(&supervisor::detach(&cache, &order)?));
                 return Ok(());

@@ -22,8 +22,11 @@ const TESTS: &str = "wallet.test.mjs";
 pub fn run(cache: &Cache, checkout: &Path, tools: &Tools) -> Result<()> {
     let scripts = npm::install(cache, &checkout.join(SCRIPTS), "wallet-checks")?;
     let name = format!("wallet-{}", process::id());
-    let mut localnet =
-        Localnet::start(cache, tools, Options { name, block_seconds: 2, keep: false, pairs: 1, keeper: false, trace: false, bus: Bus::default() })?;
+    let mut localnet = Localnet::start(
+        cache,
+        tools,
+        Options { name, block_seconds: 2, keep: false, pairs: 1, keeper: false, trace: false, bus: Bus::default() },
+    )?;
     let log = cache.log("wallet-checks")?;
     let tested = Timed::start(cache, "wallet-checks", "@polkadot/api as a wallet".to_owned(), Duration::from_secs(20)).run(|step| {
         let engine = localnet.state().engines.get(BOB).ok_or_else(|| anyhow!("bob's engine is needed"))?;

@@ -176,7 +176,8 @@ impl PeerBus {
         spawn(&inner.running, async move {
             peer.clone()
                 .read(&queues, |_, message| {
-                    let (peer, service, places, seen, running) = (peer.clone(), service.clone(), places.clone(), seen.clone(), running.clone());
+                    let (peer, service, places, seen, running) =
+                        (peer.clone(), service.clone(), places.clone(), seen.clone(), running.clone());
                     async move {
                         let Ok(place) = places.acquire_owned().await else { return };
                         spawn(&running, async move {

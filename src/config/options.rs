@@ -259,7 +259,14 @@ impl Default for RpcConfig {
 
 impl Default for BusConfig {
     fn default() -> Self {
-        Self { kind: BusKind::Http, relays: Vec::new(), redis_url: "redis://127.0.0.1:6379".into(), twin: None, listen: ([127, 0, 0, 1], 9556).into(), public_url: None }
+        Self {
+            kind: BusKind::Http,
+            relays: Vec::new(),
+            redis_url: "redis://127.0.0.1:6379".into(),
+            twin: None,
+            listen: ([127, 0, 0, 1], 9556).into(),
+            public_url: None,
+        }
     }
 }
 

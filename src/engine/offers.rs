@@ -1,7 +1,9 @@
 //! The owner's offers: previewed, signed or taken in, listed, cancelled; and whether the money for them is there.
 
 use super::Engine;
-use crate::api::{AmountPair, BrowseOffers, Deadlines, ListQuery, OfferPreview, OfferState, OfferSubmit, OfferTerms, OfferView, Page, StepCost};
+use crate::api::{
+    AmountPair, BrowseOffers, Deadlines, ListQuery, OfferPreview, OfferState, OfferSubmit, OfferTerms, OfferView, Page, StepCost,
+};
 use crate::error::ApiError;
 use crate::store::StoreError;
 use swap_contract::amount::{Sats, Units};

@@ -3,7 +3,9 @@
 use super::Access::{Anybody, Counterparty, Owner};
 use super::method::{Method, NoParams};
 use super::{Listener, discover, subscription};
-use crate::api::{BrowseOffers, ById, Countersign, KeepCopy, KeepWatch, ListCopies, ListQuery, OfferSubmit, OfferTerms, OrderSubmit, PlaceOrder};
+use crate::api::{
+    BrowseOffers, ById, Countersign, KeepCopy, KeepWatch, ListCopies, ListQuery, OfferSubmit, OfferTerms, OrderSubmit, PlaceOrder,
+};
 use crate::engine::Engine;
 use jsonrpsee::core::RegisterMethodError;
 use jsonrpsee::server::RpcModule;

@@ -49,7 +49,9 @@ fn program() -> Option<PathBuf> {
 impl Redis {
     async fn start() -> Option<Self> {
         let Some(program) = program() else {
-            eprintln!("SKIPPED: no redis-server. Install it (apt-get install redis-server) or set REDIS_SERVER_EXE; `cargo regtest test` does.");
+            eprintln!(
+                "SKIPPED: no redis-server. Install it (apt-get install redis-server) or set REDIS_SERVER_EXE; `cargo regtest test` does."
+            );
             return None;
         };
         let folder = tempfile::tempdir().unwrap();
@@ -233,7 +235,8 @@ async fn a_handler_on_this_computer_has_the_owners_methods() {
 async fn junk_in_the_queues_breaks_nothing() {
     let Some(behind) = Behind::open().await else { return };
     let mut redis = behind.redis.connect().await;
-    for junk in ["", "{}", "[", "null", &"x".repeat(300_000), r#"{"ref":"u","src":"?","cmd":"c","dat":"e30=","ret":"msgbus.system.reply"}"#] {
+    for junk in ["", "{}", "[", "null", &"x".repeat(300_000), r#"{"ref":"u","src":"?","cmd":"c","dat":"e30=","ret":"msgbus.system.reply"}"#]
+    {
         let () = redis.lpush("msgbus.twinswap.node.hello", junk).await.unwrap();
     }
     assert!(behind.other.call("rmb:1", "node.hello", json!({})).await.is_ok());

@@ -56,10 +56,14 @@ mod tests {
     use secp256k1::Secp256k1;
 
     /// Both keys and what follows from them, computed with another implementation.
-    const A: (&str, &str) =
-        ("340f7341b312bcc61aeea7a76d759d809b8601cbc6d22cb2817278e346137a5d", "032965609be627c7656bdce629af8537513238041aafd8a6dac524d6e5206747f0");
-    const B: (&str, &str) =
-        ("e5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a", "037051bed73458951b45ca6376f4096c85bf1a370da94d5336d04867cfaaad019e");
+    const A: (&str, &str) = (
+        "340f7341b312bcc61aeea7a76d759d809b8601cbc6d22cb2817278e346137a5d",
+        "032965609be627c7656bdce629af8537513238041aafd8a6dac524d6e5206747f0",
+    );
+    const B: (&str, &str) = (
+        "e5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a",
+        "037051bed73458951b45ca6376f4096c85bf1a370da94d5336d04867cfaaad019e",
+    );
     const SHARED: &str = "456bc7035ce76812531f177015e1040b8ca07ed911ad11b91cb6a113d51b8b44";
 
     fn keys((secret, public): (&str, &str)) -> (SecretKey, PublicKey) {

@@ -141,11 +141,9 @@ mod tests {
             let token = sign(header, &claims);
             assert_eq!(read(&token, NOW).unwrap().verify(&alice().account()).unwrap().sid, None);
         }
-        for (header, claims) in [
-            (r#"{"alg":"none"}"#, r#"{"sub":5,"iat":0,"exp":1}"#),
-            (r#"{"alg":"RS512"}"#, r#"{"sub":-5,"iat":0,"exp":1}"#),
-            ("", ""),
-        ] {
+        for (header, claims) in
+            [(r#"{"alg":"none"}"#, r#"{"sub":5,"iat":0,"exp":1}"#), (r#"{"alg":"RS512"}"#, r#"{"sub":-5,"iat":0,"exp":1}"#), ("", "")]
+        {
             let token = sign(header, claims);
             assert!(matches!(read(&token, 0), Err(BadToken::Malformed(_))), "{header} {claims}");
         }

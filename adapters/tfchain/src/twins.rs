@@ -183,9 +183,10 @@ impl TfChain {
                 let view = View::of(&session, session.best().await?).await?;
                 let is_done = match todo {
                     Todo::AcceptTerms => view.has_accepted_terms(&self.account()).await?,
-                    Todo::Create | Todo::Update => view.twin_of(&self.account()).await?.is_some_and(|twin| {
-                        twin.relay.as_deref() == Some(relay) && twin.pk.as_deref() == Some(pk)
-                    }),
+                    Todo::Create | Todo::Update => view
+                        .twin_of(&self.account())
+                        .await?
+                        .is_some_and(|twin| twin.relay.as_deref() == Some(relay) && twin.pk.as_deref() == Some(pk)),
                 };
                 if is_done {
                     return Ok(());
@@ -194,7 +195,9 @@ impl TfChain {
         };
         match tokio::time::timeout(IN_BLOCK_WITHIN, look).await {
             Ok(done) => done,
-            Err(_) => Err(refused(format!("no block shows the change within {} s; the chain may have refused it", IN_BLOCK_WITHIN.as_secs()))),
+            Err(_) => {
+                Err(refused(format!("no block shows the change within {} s; the chain may have refused it", IN_BLOCK_WITHIN.as_secs())))
+            }
         }
     }
 }

@@ -91,13 +91,15 @@ impl Mailboxes {
     /// The oldest envelope, for the connection that has the session.
     pub(crate) fn pop(&mut self, address: &Address, owner: &Owner) -> Next {
         match self.by_address.get_mut(address) {
-            Some(mailbox) if mailbox.owner.as_ref().is_some_and(|present| present.number == owner.number) => match mailbox.frames.pop_front() {
-                Some(frame) => {
-                    self.bytes -= frame.len();
-                    Next::Frame(frame)
+            Some(mailbox) if mailbox.owner.as_ref().is_some_and(|present| present.number == owner.number) => {
+                match mailbox.frames.pop_front() {
+                    Some(frame) => {
+                        self.bytes -= frame.len();
+                        Next::Frame(frame)
+                    }
+                    None => Next::Nothing,
                 }
-                None => Next::Nothing,
-            },
+            }
             Some(_) | None => Next::Replaced,
         }
     }

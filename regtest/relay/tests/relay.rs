@@ -147,7 +147,8 @@ async fn a_ping_is_answered_as_the_original_does() {
     let relay = one().await;
     let mut a = connect(&relay, 1, Some("s")).await;
     let me = Address { twin: 1, connection: Some("s".into()) };
-    let ping = Envelope { uid: "p".into(), source: Some(me.clone()), message: Some(Kind::Ping(Ping {})), expiration: 40, ..Envelope::default() };
+    let ping =
+        Envelope { uid: "p".into(), source: Some(me.clone()), message: Some(Kind::Ping(Ping {})), expiration: 40, ..Envelope::default() };
     send(&mut a, &ping).await;
     let pong = next(&mut a).await.unwrap();
     assert!(matches!(pong.message, Some(Kind::Pong(_))));

@@ -40,8 +40,11 @@ pub fn count(cache: &Cache, tools: &Tools) -> Result<Counted> {
     }
     say("one swap on real chains, its fsyncs counted");
     let name = format!("bench-{}", std::process::id());
-    let localnet =
-        Localnet::start(cache, tools, Options { name, block_seconds: BLOCK_SECONDS, keep: false, pairs: 1, keeper: false, trace: false, bus: Bus::default() })?;
+    let localnet = Localnet::start(
+        cache,
+        tools,
+        Options { name, block_seconds: BLOCK_SECONDS, keep: false, pairs: 1, keeper: false, trace: false, bus: Bus::default() },
+    )?;
     let engine = |who: &str| localnet.state().engines.get(who).map(|engine| engine.pid).ok_or_else(|| anyhow!("there is no engine {who}"));
     let (alice, bob) = (engine(ALICE)?, engine(BOB)?);
     let mut stage = Stage::new(localnet);

@@ -66,11 +66,9 @@ impl Localnet {
         let (bitcoind, bitcoin_state) = bitcoin::spec(&home, &tools.bitcoind, chain_ports[0])?;
         let node_ports = tfchain::Ports { rpc: chain_ports[1], network: chain_ports[2] };
         let tfchain_state = tfchain::state(&home, node_ports);
-        let relay = tools
-            .engine
-            .as_ref()
-            .filter(|_| options.bus == Bus::Rmb)
-            .map(|programs| relay::spec(&home, &programs.relay, relay::Ports { plain: chain_ports[3], tls: chain_ports[4] }, &tfchain_state));
+        let relay = tools.engine.as_ref().filter(|_| options.bus == Bus::Rmb).map(|programs| {
+            relay::spec(&home, &programs.relay, relay::Ports { plain: chain_ports[3], tls: chain_ports[4] }, &tfchain_state)
+        });
         let relay_state = relay.as_ref().map(|(_, state)| state.clone());
         let mut engines = Vec::new();
         if let Some(programs) = &tools.engine {

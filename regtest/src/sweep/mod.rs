@@ -128,7 +128,15 @@ pub fn play(cache: &Cache, tools: &Tools, output: Output, choice: &Choice) -> Re
     let localnet = Localnet::start(
         cache,
         tools,
-        Options { name, block_seconds: BLOCK_SECONDS, keep: false, pairs: PAIRS, keeper: choice.kind == Kind::Restore, trace: false, bus: Bus::default() },
+        Options {
+            name,
+            block_seconds: BLOCK_SECONDS,
+            keep: false,
+            pairs: PAIRS,
+            keeper: choice.kind == Kind::Restore,
+            trace: false,
+            bus: Bus::default(),
+        },
     )?;
     let folder = localnet.folder().to_path_buf();
     let mut sweep = Sweep { books: Books::open(&localnet, PAIRS)?, localnet, outcomes: Vec::new(), output };

@@ -117,8 +117,11 @@ pub fn play(cache: &Cache, tools: &Tools, output: Output, extent: Extent) -> Res
     let started = Instant::now();
     let name = format!("reorg-{}", std::process::id());
     say(format!("starting bitcoind, a TF Chain node and {} engines", 2 * PAIRS));
-    let localnet =
-        Localnet::start(cache, tools, Options { name, block_seconds: NEVER, keep: false, pairs: PAIRS, keeper: false, trace: false, bus: Bus::default() })?;
+    let localnet = Localnet::start(
+        cache,
+        tools,
+        Options { name, block_seconds: NEVER, keep: false, pairs: PAIRS, keeper: false, trace: false, bus: Bus::default() },
+    )?;
     let folder = localnet.folder().to_path_buf();
     // The coins that were mined for alice stay mature, whatever is taken back.
     localnet.mine(u32::try_from(DEEPEST)?)?;

@@ -28,7 +28,13 @@ pub(super) enum Input {
     Frame(usize, Vec<u8>),
     Twin(TwinId, Result<Option<Twin>, String>),
     Answer(Ticket, Result<Vec<u8>, Failure>),
-    Call { to: Address, command: String, payload: Vec<u8>, lifetime: Duration, reply: oneshot::Sender<Result<Vec<u8>, CallError>> },
+    Call {
+        to: Address,
+        command: String,
+        payload: Vec<u8>,
+        lifetime: Duration,
+        reply: oneshot::Sender<Result<Vec<u8>, CallError>>,
+    },
     Status(oneshot::Sender<(usize, Counters)>),
 }
 

@@ -1,8 +1,8 @@
 //! One connection to one relay: dialled with a fresh token, frames in and out, until it breaks or is given up.
 
 use super::agent::Input;
-use futures::{SinkExt, StreamExt};
 use ::rmb::{Identity, token};
+use futures::{SinkExt, StreamExt};
 use std::sync::Arc;
 use std::time::Duration;
 use swap_contract::time::UnixTime;

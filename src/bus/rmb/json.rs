@@ -73,7 +73,8 @@ mod tests {
         assert!(failure.message.is_ascii());
         let refused = refusal(&failure.message).unwrap();
         assert!(matches!(&refused, BusError::Refused { error_type, message } if error_type == "not_found" && message == "no offer, Grüße"));
-        for text in ["", "{}", "destination offline", r#"{"code":1,"message":"m"}"#, r#"{"code":1,"message":"m","data":{"error_type":5}}"#] {
+        for text in ["", "{}", "destination offline", r#"{"code":1,"message":"m"}"#, r#"{"code":1,"message":"m","data":{"error_type":5}}"#]
+        {
             assert!(refusal(text).is_none(), "{text}");
         }
     }

@@ -14,11 +14,11 @@ pub use json::ascii;
 pub(crate) use json::failure;
 
 use super::{Bus, BusError};
-use agent::Input;
-use async_trait::async_trait;
 use ::rmb::agent::{CallError, Counters, Incoming};
 use ::rmb::envelope::Failure;
 use ::rmb::{Address, Identity, Twin, TwinId};
+use agent::Input;
+use async_trait::async_trait;
 use serde_json::Value;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -129,12 +129,14 @@ pub fn parse_reach(reach: &str) -> Result<Address, String> {
         Some((twin, connection)) => (twin, Some(connection)),
         None => (rest, None),
     };
-    let is_plain = |text: &str| !text.is_empty() && text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    let is_plain =
+        |text: &str| !text.is_empty() && text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     if connection.is_some_and(|connection| !is_plain(connection)) {
         return Err("a session's name has 1 to 64 letters, digits, `-`, `_` and `.`".into());
     }
     let bad = || "a twin is a number from 1 on, as in `rmb:42`".to_owned();
-    let number: TwinId = Some(twin).filter(|twin| twin.bytes().all(|byte| byte.is_ascii_digit())).and_then(|twin| twin.parse().ok()).ok_or_else(bad)?;
+    let number: TwinId =
+        Some(twin).filter(|twin| twin.bytes().all(|byte| byte.is_ascii_digit())).and_then(|twin| twin.parse().ok()).ok_or_else(bad)?;
     if number == 0 {
         return Err(bad());
     }
@@ -154,7 +156,9 @@ impl Bus for RmbBus {
 pub(super) fn outcome(reach: &str, answer: Result<Vec<u8>, CallError>) -> Result<Value, BusError> {
     let unreachable = |reason: String| BusError::Unreachable { reach: reach.into(), reason };
     match answer {
-        Ok(payload) => serde_json::from_slice(&payload).map_err(|error| BusError::Nonsense { reach: reach.into(), reason: error.to_string() }),
+        Ok(payload) => {
+            serde_json::from_slice(&payload).map_err(|error| BusError::Nonsense { reach: reach.into(), reason: error.to_string() })
+        }
         Err(CallError::Refused { message, .. }) => Err(json::refusal(&message).unwrap_or_else(|| unreachable(message))),
         Err(error) => Err(unreachable(error.to_string())),
     }

@@ -147,6 +147,9 @@ pub fn seeds() -> Vec<Seed> {
         Seed::new("refused_old", frames(&[Envelope { timestamp: 5, ..request() }])),
         Seed::new("refused_nobody", frames(&[Envelope { source: None, ..request() }])),
         Seed::new("refused_for_another", frames(&[Envelope { destination: Some(Address::of(9)), ..request() }])),
-        Seed::new("refused_relay", frames(&[Envelope { source: None, uid: "x".into(), ..from_other(Message::Request(Request::default())) }])),
+        Seed::new(
+            "refused_relay",
+            frames(&[Envelope { source: None, uid: "x".into(), ..from_other(Message::Request(Request::default())) }]),
+        ),
     ]
 }

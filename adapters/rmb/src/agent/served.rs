@@ -84,7 +84,8 @@ impl Served {
     /// Forgets what has expired, and so is refused if it comes again.
     pub(super) fn forget_old(&mut self, now: Now) {
         let is_over = |expires_at: u64| expires_at.saturating_add(MAX_SKEW) <= now.as_secs();
-        let over: Vec<u64> = self.of_twin.values().flatten().filter(|(expires_at, _)| is_over(*expires_at)).map(|(_, ticket)| *ticket).collect();
+        let over: Vec<u64> =
+            self.of_twin.values().flatten().filter(|(expires_at, _)| is_over(*expires_at)).map(|(_, ticket)| *ticket).collect();
         for ticket in over {
             self.forget(ticket);
         }

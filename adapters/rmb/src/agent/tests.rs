@@ -27,15 +27,7 @@ struct Party {
 impl Party {
     fn new(identity: Identity, relays: usize) -> Self {
         let agent = Agent::new(Arc::new(identity), relays, START);
-        Self {
-            agent,
-            out: VecDeque::new(),
-            served: Vec::new(),
-            done: Vec::new(),
-            look_ups: 0,
-            reconnects: 0,
-            chain_is_away: false,
-        }
+        Self { agent, out: VecDeque::new(), served: Vec::new(), done: Vec::new(), look_ups: 0, reconnects: 0, chain_is_away: false }
     }
 
     fn connected(identity: Identity) -> Self {
@@ -414,7 +406,10 @@ fn a_twin_with_a_new_key_is_looked_up_anew() {
     a.agent.handle_twin(8, Ok(Some(old)), START);
     a.call(b"1", START);
     carry(&mut a, &mut b, START);
-    assert_eq!(a.done[0].1, Err(CallError::Refused { code: 106, message: "the payload does not open with the keys of the two twins".into() }));
+    assert_eq!(
+        a.done[0].1,
+        Err(CallError::Refused { code: 106, message: "the payload does not open with the keys of the two twins".into() })
+    );
     let later = START + Duration::from_secs(20);
     a.agent.handle_timeout(later);
     a.call(b"2", later);
