@@ -1,8 +1,10 @@
 //! The words of the API: parameters, answers and errors. JSON-RPC, the command line and every later bus speak these.
 
+mod bus;
 mod copies;
 mod watch;
 
+pub use bus::BusStatus;
 pub use copies::{KeepCopy, KeptCopy, ListCopies};
 pub use watch::{KeepWatch, Watching};
 
@@ -488,6 +490,8 @@ pub struct NodeStatus {
     pub account: Account,
     /// Where counterparties reach it.
     pub reach: String,
+    /// The Reliable Message Bus, if the engine is on it.
+    pub bus: Option<BusStatus>,
     /// Both chains.
     pub chains: Vec<ChainStatus>,
     /// Swaps that have not ended.

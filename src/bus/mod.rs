@@ -5,6 +5,7 @@ pub mod peer;
 pub mod rmb;
 
 use self::http::HttpBus;
+use crate::api::BusStatus;
 use async_trait::async_trait;
 use serde_json::Value;
 use std::sync::Arc;
@@ -63,6 +64,10 @@ impl Bus for Buses {
             }),
         }
     }
+
+    async fn status(&self) -> Option<BusStatus> {
+        self.rmb.as_ref()?.status().await
+    }
 }
 
 /// Refuses what is no address on any bus.
@@ -75,4 +80,9 @@ pub fn check_reach(reach: &str) -> Result<(), String> {
 pub trait Bus: Send + Sync {
     /// Calls a public method of the engine at `reach`. Bounded in time and in size.
     async fn call(&self, reach: &str, method: &str, params: Value) -> Result<Value, BusError>;
+
+    /// How the Reliable Message Bus stands, where this is it.
+    async fn status(&self) -> Option<BusStatus> {
+        None
+    }
 }

@@ -123,6 +123,7 @@ pub fn status(status: &NodeStatus) -> String {
         ("version", status.version.clone()),
         ("account", status.account.to_string()),
         ("reached at", status.reach.clone()),
+        ("relays", status.bus.as_ref().map_or_else(|| "none, direct HTTP".into(), |bus| format!("{} connected", bus.relays_connected))),
         ("policy", status.policy.clone()),
         ("open swaps", status.open_swaps.to_string()),
         ("Bitcoin genesis", status.network.bitcoin.to_string()),

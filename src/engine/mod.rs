@@ -133,6 +133,7 @@ impl Engine {
             policy: self.0.policy.name.into(),
             account: self.account(),
             reach: self.0.reach.clone(),
+            bus: self.bus().status().await,
             chains,
             open_swaps,
         })

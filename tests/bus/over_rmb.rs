@@ -149,7 +149,7 @@ async fn what_a_stranger_sends_is_counted_and_breaks_nothing() {
     let (first, second) = (stranger.ask(twice.clone()).await, stranger.ask(twice).await);
     assert_eq!(first.uid, second.uid);
     assert!(matches!(second.message, Some(Kind::Response(_))));
-    let (_, counters) = town.engine_bus.status().await.unwrap();
+    let (_, counters) = town.engine_bus.counted().await.unwrap();
     let seen = (counters.bad_signatures, counters.untimely, counters.bad_ciphers, counters.repeated);
     assert_eq!(seen, (1, 2, 1, 1), "{counters:?}");
     town.house.close().await;

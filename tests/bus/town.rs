@@ -116,7 +116,7 @@ pub fn bus(chain: &Chain, relay: &Relay, id: TwinId) -> RmbBus {
 
 pub async fn connected(bus: &RmbBus) {
     for _ in 0..500 {
-        if bus.status().await.unwrap().0 > 0 {
+        if bus.counted().await.unwrap().0 > 0 {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -18,6 +18,7 @@ use ::rmb::agent::{CallError, Counters, Incoming};
 use ::rmb::envelope::Failure;
 use ::rmb::{Address, Identity, Twin, TwinId};
 use agent::Input;
+use crate::api::BusStatus;
 use async_trait::async_trait;
 use serde_json::Value;
 use std::sync::{Arc, OnceLock};
@@ -107,7 +108,7 @@ impl RmbBus {
     }
 
     /// How many relays are connected, and what happened so far.
-    pub async fn status(&self) -> Option<(usize, Counters)> {
+    pub async fn counted(&self) -> Option<(usize, Counters)> {
         let (reply, status) = oneshot::channel();
         self.0.inputs.send(Input::Status(reply)).await.ok()?;
         status.await.ok()
@@ -149,6 +150,12 @@ impl Bus for RmbBus {
         let unreachable = |reason: String| BusError::Unreachable { reach: reach.into(), reason };
         let to = parse_reach(reach).map_err(unreachable)?;
         outcome(reach, self.ask(to, format!("{SERVICE}{method}"), ascii(&params.to_string()).into(), TIMEOUT).await)
+    }
+
+    async fn status(&self) -> Option<BusStatus> {
+        let (connected, counters) = self.counted().await?;
+        let refused = counters.refused().map(|(reason, count)| (reason.to_owned(), count));
+        Some(BusStatus { relays_connected: u32::try_from(connected).unwrap_or(u32::MAX), refused: refused.collect() })
     }
 }
 

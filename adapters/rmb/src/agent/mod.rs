@@ -164,6 +164,24 @@ pub struct Counters {
     pub too_many: u64,
 }
 
+impl Counters {
+    /// What was refused, by reason.
+    pub fn refused(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("undecodable", self.undecodable),
+            ("misdirected", self.misdirected),
+            ("untimely", self.untimely),
+            ("unknown_twins", self.unknown_twins),
+            ("bad_signatures", self.bad_signatures),
+            ("bad_ciphers", self.bad_ciphers),
+            ("repeated", self.repeated),
+            ("unexpected", self.unexpected),
+            ("too_many", self.too_many),
+        ]
+        .into_iter()
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Relay {
     connected: bool,
