@@ -72,7 +72,15 @@ enum Joined {
 async fn join(config: &Config, keys: &Keys, tfchain: &Arc<TfChain>) -> Result<Joined, StartError> {
     match config.bus.kind {
         BusKind::Http => Ok(Joined::Nothing),
-        BusKind::Rmb => Ok(Joined::Rmb(join_rmb(config, keys, tfchain).await?)),
+        BusKind::Rmb => match patiently("its twins", || join_rmb(config, keys, tfchain)).await {
+            Ok(bus) => Ok(Joined::Rmb(bus)),
+            // Swaps that are open go on, and end, without a bus.
+            Err(StartError::Config(reason)) => {
+                tracing::error!(reason, "this engine is not on the Reliable Message Bus, and reaches no twin");
+                Ok(Joined::Nothing)
+            }
+            Err(error) => Err(error),
+        },
         BusKind::RmbPeer => {
             let (redis_url, twin) = (config.bus.redis_url.clone(), config.bus.twin.unwrap_or_default());
             let started = PeerBus::start(peer::Settings { redis_url, twin, account: keys.account(), now: wall_clock });
@@ -111,7 +119,7 @@ impl Joined {
     }
 }
 
-/// The bus on which the engine is a twin. That the twin is not as it should be is said; it stands in the way of no exit.
+/// The bus on which the engine is a twin. That the twin is not as it should be is said by its agent; it stands in the way of no exit.
 pub(crate) async fn join_rmb(config: &Config, keys: &Keys, tfchain: &Arc<TfChain>) -> Result<RmbBus, StartError> {
     let account = keys.account();
     let twin = tfchain.twin_of(&account).await?.ok_or_else(|| {
@@ -130,16 +138,6 @@ pub(crate) async fn join_rmb(config: &Config, keys: &Keys, tfchain: &Arc<TfChain
         let reason =
             format!("twin {} has no relay on the chain, and `bus.relays` has none: run `twinswap twin --relay wss://...`", twin.id);
         return Err(StartError::Config(reason));
-    }
-    if twin.pk.as_deref() != Some(&identity.pk()[..]) {
-        tracing::warn!(twin = twin.id, "others cannot seal what they send to this twin: run `twinswap twin` to put its key on the chain");
-    }
-    for relay in relays.iter().filter_map(url::Url::host_str).filter(|host| !twin.relays().any(|domain| domain == *host)) {
-        tracing::warn!(
-            twin = twin.id,
-            relay,
-            "the chain does not name this relay for the twin, so others do not find it there: run `twinswap twin`"
-        );
     }
     let twins: Arc<dyn Twins> = Arc::new(ChainTwins(tfchain.clone()));
     Ok(RmbBus::start(Settings { identity, relays, twins, now: wall_clock }))
@@ -185,19 +183,25 @@ async fn connect_tfchain(config: &Config, keys: &Keys, store: &Store) -> Result<
     let pinned = store.meta("tfchain").await?.and_then(|text| text.parse().ok());
     let ws_url = config.tfchain.ws_url.clone();
     let settings = chain_tfchain::Config { ws_url, genesis: config.tfchain.genesis.or(pinned), policy: config.policy };
+    patiently("the network", || async { Ok(TfChain::connect(settings.clone(), keys.signer()).await?) }).await
+}
+
+/// Asks the TF Chain node until it answers.
+async fn patiently<T, F>(what: &str, ask: impl Fn() -> F) -> Result<T, StartError>
+where
+    F: Future<Output = Result<T, StartError>>,
+{
     let mut pauses = ExponentialBuilder::default().with_max_delay(LONGEST_PAUSE).with_jitter().without_max_times().build();
     let mut said = false;
     loop {
-        match TfChain::connect(settings.clone(), keys.signer()).await {
-            Ok(connected) => return Ok(connected),
-            Err(error @ ChainError::Unavailable { .. }) => {
-                if !said {
-                    tracing::warn!(node = settings.ws_url, %error, "waiting for the TF Chain node");
-                    said = true;
+        match ask().await {
+            Err(StartError::Chain(error @ ChainError::Unavailable { .. })) => {
+                if !std::mem::replace(&mut said, true) {
+                    tracing::warn!(what, %error, "waiting for the TF Chain node");
                 }
                 tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
             }
-            Err(error) => return Err(error.into()),
+            answer => return answer,
         }
     }
 }

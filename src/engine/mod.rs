@@ -314,7 +314,7 @@ impl Engine {
     }
 
     /// This computer's clock.
-    fn now(&self) -> UnixTime {
+    pub(crate) fn now(&self) -> UnixTime {
         self.0.host.now()
     }
 

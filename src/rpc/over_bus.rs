@@ -21,6 +21,8 @@ pub struct OverBus {
     engine: Engine,
     owner: Methods,
     public: Methods,
+    /// In Unix seconds.
+    started_at: u64,
 }
 
 #[derive(Serialize)]
@@ -41,9 +43,10 @@ impl OverBus {
     /// # Errors
     /// Two methods have one name.
     pub fn new(engine: Engine) -> Result<Self, RegisterMethodError> {
+        let started_at = engine.now().0;
         let owner = methods::module(Listener::Owner, engine.clone())?.into();
         let public = methods::module(Listener::Bus, engine.clone())?.into();
-        Ok(Self { engine, owner, public })
+        Ok(Self { engine, owner, public, started_at })
     }
 
     /// All methods that there are over a bus, by their names without the service.
@@ -60,6 +63,8 @@ impl OverBus {
             return Err(Refusal::NeedsWebSocket { method: method.to_owned() });
         }
         match (is_owner && is_on(Listener::Owner), is_on(Listener::Bus)) {
+            // What was served before this start is not remembered: a request that may be such a one changes nothing.
+            (true, _) if request.timestamp <= self.started_at && !only_reads(method) => Err(Refusal::FromBeforeStart),
             (true, _) => Ok(Listener::Owner),
             (false, true) => Ok(Listener::Bus),
             (false, false) if is_on(Listener::Owner) => Err(Refusal::NotTheOwner),
@@ -98,6 +103,12 @@ impl Service for OverBus {
             Err(error) => Err(as_failure(error)),
         }
     }
+}
+
+/// Whether a method of the owner's may be repeated without harm.
+fn only_reads(method: &str) -> bool {
+    let verb = method.rsplit('.').next().unwrap_or_default();
+    !["submit", "cancel", "refund"].contains(&verb)
 }
 
 fn as_failure(error: ErrorObjectOwned) -> Failure {

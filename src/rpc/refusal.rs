@@ -66,6 +66,9 @@ pub enum Refusal {
     /// Over the bus, from somebody else than the owner's twin, or unsealed.
     #[error("over the bus this is for the twins of the engine's owners alone, and only sealed: their twin needs its public key")]
     NotTheOwner,
+    /// Over the bus, a request that the engine may have served before its last start.
+    #[error("sent before this start of the engine, which may have served it already: look, and send it anew")]
+    FromBeforeStart,
     /// An answer that the bus does not carry.
     #[error("the answer is larger than {limit} bytes; ask for fewer rows with `limit`")]
     AnswerTooLarge {
@@ -109,6 +112,7 @@ impl Refusal {
             Refusal::OriginNotAllowed { .. } => -32003,
             Refusal::WrongHttpMethod | Refusal::WrongContentType => -32004,
             Refusal::NeedsWebSocket { .. } => -32005,
+            Refusal::FromBeforeStart => -32006,
             Refusal::TooLarge { .. } | Refusal::AnswerTooLarge { .. } => -32007,
             Refusal::BatchTooLarge { .. } => -32008,
             Refusal::Timeout { .. } | Refusal::Incomplete => -32009,
@@ -126,6 +130,7 @@ impl Refusal {
             Refusal::Internal => "internal",
             Refusal::Unauthorized | Refusal::NotTheOwner => "unauthorized",
             Refusal::AnswerTooLarge { .. } => "answer_too_large",
+            Refusal::FromBeforeStart => "from_before_start",
             Refusal::HostNotAllowed { .. } => "host_not_allowed",
             Refusal::OriginNotAllowed { .. } => "origin_not_allowed",
             Refusal::WrongHttpMethod => "wrong_http_method",
@@ -149,6 +154,7 @@ impl Refusal {
             | Refusal::NeedsWebSocket { .. }
             | Refusal::Timeout { .. }
             | Refusal::NotTheOwner
+            | Refusal::FromBeforeStart
             | Refusal::AnswerTooLarge { .. }
             | Refusal::BatchTooLarge { .. } => 200,
             Refusal::Internal => 500,
@@ -175,6 +181,7 @@ impl Refusal {
             | Refusal::Internal
             | Refusal::Unauthorized
             | Refusal::NotTheOwner
+            | Refusal::FromBeforeStart
             | Refusal::WrongHttpMethod
             | Refusal::WrongContentType
             | Refusal::Incomplete

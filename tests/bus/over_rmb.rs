@@ -48,7 +48,7 @@ impl Rogue {
 
     fn request(&self, command: &str, payload: Payload) -> Envelope {
         Envelope {
-            uid: format!("{command} {}", rand::random::<u32>()),
+            uid: uuid::Uuid::new_v4().to_string(),
             timestamp: now().0,
             expiration: 60,
             source: Some(Address::of(self.id)),
@@ -139,9 +139,9 @@ async fn what_a_stranger_sends_is_counted_and_breaks_nothing() {
     let unsigned = valid.clone();
     stranger.send(&unsigned).await;
     assert!(error_text(&stranger.next().await).contains("signature"));
-    let expired = Envelope { timestamp: now().0 - 100, uid: "expired".into(), ..valid.clone() };
+    let expired = Envelope { timestamp: now().0 - 100, uid: uuid::Uuid::new_v4().to_string(), ..valid.clone() };
     assert!(error_text(&stranger.ask(expired).await).contains("expired"));
-    let future = Envelope { timestamp: now().0 + 1000, uid: "future".into(), ..valid.clone() };
+    let future = Envelope { timestamp: now().0 + 1000, uid: uuid::Uuid::new_v4().to_string(), ..valid.clone() };
     assert!(error_text(&stranger.ask(future).await).contains("future"));
     let cipher = stranger.request("twinswap.node.hello", Payload::Cipher(vec![7; 60]));
     assert!(error_text(&stranger.ask(cipher).await).contains("open"));

@@ -14,10 +14,13 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the agent is told that time has passed.
 const TICK: Duration = Duration::from_secs(1);
+/// How often the chain is asked for this very twin, in ticks.
+const OWN_EVERY: u64 = 60;
 /// Looks at the chain at once.
 const MAX_LOOK_UPS: usize = 8;
-/// Requests served at once; others wait.
+/// Requests served at once; as many more as this wait.
 const MAX_SERVED: usize = 32;
+const MAX_WAITING: usize = 512;
 
 /// What happens to an agent.
 pub(super) enum Input {
@@ -51,6 +54,10 @@ pub(super) struct Task {
     callers: BTreeMap<CallId, oneshot::Sender<Result<Vec<u8>, CallError>>>,
     look_ups: Arc<Semaphore>,
     served: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+    ticks: u64,
+    /// This twin as the chain had it last.
+    own: Option<Twin>,
 }
 
 impl Task {
@@ -77,6 +84,9 @@ impl Task {
             callers: BTreeMap::new(),
             look_ups: Arc::new(Semaphore::new(MAX_LOOK_UPS)),
             served: Arc::new(Semaphore::new(MAX_SERVED)),
+            waiting: Arc::new(Semaphore::new(MAX_WAITING)),
+            ticks: 0,
+            own: None,
         }
     }
 
@@ -92,12 +102,43 @@ impl Task {
             tokio::select! {
                 () = running.cancelled() => return,
                 Some(input) = inputs.recv() => self.take_in(input),
-                _ = tick.tick() => self.agent.handle_timeout(at(self.now)),
+                _ = tick.tick() => self.tick(),
             }
             while let Some(command) = self.agent.next_command() {
                 self.act(command);
             }
         }
+    }
+
+    fn tick(&mut self) {
+        if self.ticks.is_multiple_of(OWN_EVERY) {
+            self.look_up(self.identity.twin());
+        }
+        self.ticks += 1;
+        self.agent.handle_timeout(at(self.now));
+    }
+
+    /// Says what is not as it should be with this twin on the chain, once for each change: others find it there, and seal to that key.
+    fn look_at_own(&mut self, own: &Twin) {
+        if self.own.as_ref() == Some(own) {
+            return;
+        }
+        let twin = own.id;
+        if own.pk.as_deref() != Some(&self.identity.pk()[..]) {
+            tracing::warn!(twin, "others cannot seal what they send to this twin: run `twinswap twin` to put its key on the chain");
+        }
+        let connects_to = |domain: &str| self.connections.iter().any(|connection| connection.url.host_str() == Some(domain));
+        if !own.relays().any(connects_to) {
+            tracing::warn!(
+                twin,
+                relays = own.relay,
+                "the chain names none of the relays that this engine connects to, so others do not find it: run `twinswap twin`, or \
+                 restart the engine to take the chain's"
+            );
+        } else if self.own.is_some() {
+            tracing::info!(twin, relays = own.relay, "this twin has changed on the chain");
+        }
+        self.own = Some(own.clone());
     }
 
     fn take_in(&mut self, input: Input) {
@@ -117,7 +158,12 @@ impl Task {
                 self.connections[relay].works();
                 self.agent.handle_frame(relay, &frame, now);
             }
-            Input::Twin(id, twin) => self.agent.handle_twin(id, twin, now),
+            Input::Twin(id, twin) => {
+                if let (true, Ok(Some(own))) = (id == self.identity.twin(), &twin) {
+                    self.look_at_own(own);
+                }
+                self.agent.handle_twin(id, twin, now);
+            }
             Input::Answer(ticket, answer) => self.agent.handle_answer(ticket, answer, now),
             Input::Call { to, command, payload, lifetime, reply } => match self.agent.call(to, command, payload, lifetime, now) {
                 Ok(call) => drop(self.callers.insert(call, reply)),
@@ -168,8 +214,13 @@ impl Task {
     fn serve(&self, request: Incoming) {
         let (service, inputs, places) = (self.service.get().cloned(), self.inputs.clone(), self.served.clone());
         let ticket = request.ticket;
+        let Ok(waits) = self.waiting.clone().try_acquire_owned() else {
+            let busy = Failure { code: 500, message: "the engine has too much to do; try again".into() };
+            return drop(inputs.try_send(Input::Answer(ticket, Err(busy))));
+        };
         self.spawn(async move {
             let _place = places.acquire_owned().await;
+            drop(waits);
             let answer = match service {
                 Some(service) => service.serve(request).await,
                 None => Err(Failure { code: 500, message: "the engine is starting; try again".into() }),

@@ -1,6 +1,7 @@
 //! One connection to one relay: dialled with a fresh token, frames in and out, until it breaks or is given up.
 
 use super::agent::Input;
+use ::rmb::envelope::MAX_FRAME_BYTES;
 use ::rmb::{Identity, token};
 use futures::{SinkExt, StreamExt};
 use std::sync::Arc;
@@ -97,6 +98,9 @@ impl Dial {
         let receive = async {
             loop {
                 match incoming.next().await {
+                    Some(Ok(Message::Binary(frame))) if frame.len() > MAX_FRAME_BYTES => {
+                        tracing::debug!(relay = %self.url, bytes = frame.len(), "a frame that is too long is dropped");
+                    }
                     Some(Ok(Message::Binary(frame))) => {
                         if inputs.send(Input::Frame(self.index, frame.to_vec())).await.is_err() {
                             return "the agent has stopped".into();

@@ -14,11 +14,11 @@ pub use json::ascii;
 pub(crate) use json::failure;
 
 use super::{Bus, BusError};
+use crate::api::BusStatus;
 use ::rmb::agent::{CallError, Counters, Incoming};
 use ::rmb::envelope::Failure;
 use ::rmb::{Address, Identity, Twin, TwinId};
 use agent::Input;
-use crate::api::BusStatus;
 use async_trait::async_trait;
 use serde_json::Value;
 use std::sync::{Arc, OnceLock};
@@ -33,6 +33,8 @@ pub const SCHEME: &str = "rmb:";
 pub const SERVICE: &str = "twinswap.";
 /// A counterparty answers within this time.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
+/// How much longer a call may take than it lives.
+const GRACE: Duration = Duration::from_secs(5);
 /// What may happen before the agent gets to it; more, and whoever tells it waits.
 const INPUTS: usize = 1024;
 
@@ -104,7 +106,11 @@ impl RmbBus {
         let (reply, answer) = oneshot::channel();
         let gone = || CallError::Relay("the agent has stopped".into());
         self.0.inputs.send(Input::Call { to, command, payload, lifetime, reply }).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        // The agent ends every call; only not while this computer's clock goes back.
+        match tokio::time::timeout(lifetime + GRACE, answer).await {
+            Ok(answer) => answer.map_err(|_| gone())?,
+            Err(_) => Err(CallError::Relay("no answer".into())),
+        }
     }
 
     /// How many relays are connected, and what happened so far.

@@ -29,7 +29,7 @@ fn twin(id: TwinId) -> Option<Twin> {
 
 struct Play {
     agent: Agent,
-    served: BTreeSet<(Address, String)>,
+    served: BTreeSet<(TwinId, String)>,
     done: usize,
     uid: String,
 }
@@ -109,15 +109,15 @@ impl Play {
         assert_eq!((request.from.twin, &request.from, envelope.destination()), (OTHER, &envelope.source(), Address::of(OWN)));
         assert!(envelope.expires_at() > NOW.as_secs() && envelope.expiration <= 3600);
         assert_eq!(request.sealed, matches!(envelope.payload, Some(Payload::Cipher(_))));
-        assert!(self.served.insert((request.from.clone(), envelope.uid.clone())), "a request was served twice");
+        assert!(self.served.insert((request.from.twin, envelope.uid.clone())), "a request was served twice");
         self.agent.handle_answer(request.ticket, Ok(request.payload), NOW);
     }
 }
 
-/// Envelopes of every kind. One that is sealed is in the corpus besides: its nonce is never the same.
+/// Envelopes of every kind. None is sealed: its nonce would never be the same.
 pub fn seeds() -> Vec<Seed> {
     let from_other = |message| Envelope {
-        uid: "u-1".into(),
+        uid: "67e55044-10b1-426f-9247-bb680e5fe0c8".into(),
         timestamp: NOW.as_secs(),
         expiration: 300,
         source: Some(Address::of(OTHER)),
@@ -128,7 +128,12 @@ pub fn seeds() -> Vec<Seed> {
         ..Envelope::default()
     };
     let request = || from_other(Message::Request(Request { command: "twinswap.node.hello".into() }));
-    let named = Envelope { source: Some(Address { twin: OTHER, connection: Some("s".into()) }), tags: Some("x".into()), ..request() };
+    let named = Envelope {
+        uid: "67e55044-10b1-426f-9247-bb680e5fe0c9".into(),
+        source: Some(Address { twin: OTHER, connection: Some("s".into()) }),
+        tags: Some("x".into()),
+        ..request()
+    };
     let failure = || Message::Error(Failure { code: 104, message: "no".into() });
     let frames = |envelopes: &[Envelope]| {
         let framed = envelopes.iter().flat_map(|envelope| {
@@ -140,7 +145,7 @@ pub fn seeds() -> Vec<Seed> {
     vec![
         Seed::new("request", frames(&[request()])),
         Seed::new("session", frames(&[named.clone()])),
-        Seed::new("answer", frames(&[from_other(Message::Response(Response {}))])),
+        Seed::new("refused_plain_answer", frames(&[from_other(Message::Response(Response {}))])),
         Seed::new("error", frames(&[from_other(failure())])),
         Seed::new("all", frames(&[request(), named, from_other(Message::Ping(Ping {})), from_other(Message::Response(Response {}))])),
         Seed::new("refused_pong", frames(&[from_other(Message::Pong(Pong {}))])),

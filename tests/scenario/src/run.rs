@@ -31,7 +31,9 @@ pub async fn play(seed: u64, mutant: Option<Mutant>, tell: bool, databases: &Dat
     let plan = Plan::draw(seed, mutant);
     let [alice, bob] = [databases.take().await?, databases.take().await?];
     let mut world = World::new(plan.clone(), tell, [alice.store(), bob.store()]).await?;
-    world.tell(|| format!("seed {seed}: dishonest {:?} {:?}, {} {:?}", plan.villain, plan.mischief, if plan.rmb { "RMB" } else { "bus" }, plan.bus));
+    world.tell(|| {
+        format!("seed {seed}: dishonest {:?} {:?}, {} {:?}", plan.villain, plan.mischief, if plan.rmb { "RMB" } else { "bus" }, plan.bus)
+    });
     let mut villain = plan.villain.map(|who| Villain::new(&world, who));
     let (mut trades, mut faults, mut mischief) = (plan.trades, plan.faults, plan.mischief);
     let mut failures = Vec::new();

@@ -18,7 +18,10 @@ struct Call {
     command: String,
     payload: Vec<u8>,
     lifetime: Duration,
+    made: Now,
     ends: Now,
+    /// It went out sealed, so its answer is.
+    sealed: bool,
     /// Over which relay and when it went out last.
     sent: Option<(usize, Now)>,
     /// What stood in its way last.
@@ -56,7 +59,8 @@ impl Calls {
         self.bytes += payload.len();
         self.next += 1;
         let why = "no relay is connected".to_owned();
-        let call = Call { number: self.next, to, command, payload, lifetime, ends: now + lifetime, sent: None, why };
+        let call =
+            Call { number: self.next, to, command, payload, lifetime, made: now, ends: now + lifetime, sealed: false, sent: None, why };
         self.in_order.insert(self.next, uid.clone());
         self.by_uid.insert(uid.clone(), call);
         Ok(CallId(uid))
@@ -76,6 +80,10 @@ impl Calls {
             self.remove(uid);
         }
         expected
+    }
+
+    pub(super) fn was_sealed(&self, uid: &str) -> bool {
+        self.by_uid.get(uid).is_some_and(|call| call.sealed)
     }
 
     /// Lets a call that `from` was asked go out again at once.
@@ -145,14 +153,16 @@ impl Agent {
             }
         };
         let before = call.sent.map(|(relay, _)| relay);
+        let sealed = shared.is_some();
         let payload = match &shared {
             Some(key) => Payload::Cipher(key.seal(&call.payload)),
             None => Payload::Plain(call.payload.clone()),
         };
         let mut envelope = Envelope {
             uid: uid.to_owned(),
-            timestamp: now.as_secs(),
-            expiration: call.ends.saturating_sub(now).as_secs().max(1),
+            // As it was made: who has restarted since sees that it may have served it before.
+            timestamp: call.made.as_secs(),
+            expiration: call.lifetime.as_secs().max(1),
             source: Some(Address::of(self.identity.twin())),
             destination: Some(to),
             message: Some(Message::Request(Request { command: call.command.clone() })),
@@ -169,6 +179,7 @@ impl Agent {
         }
         if let Some(call) = self.calls.by_uid.get_mut(uid) {
             call.sent = Some((relay, now));
+            call.sealed = sealed;
             call.why = "the other side may be away".to_owned();
         }
         self.transmit(relay, &envelope);

@@ -28,7 +28,7 @@ impl Agent {
     pub fn handle_frame(&mut self, relay: usize, frame: &[u8], now: Now) {
         self.at(now);
         self.counters.received += 1;
-        self.relays[relay].heard = now;
+        self.relays[relay].heard = self.now;
         let Ok(envelope) = Envelope::read(frame) else {
             self.counters.undecodable += 1;
             return;
@@ -55,6 +55,10 @@ impl Agent {
     /// Takes in an envelope from a twin, or holds it until that twin is looked up.
     pub(super) fn judge(&mut self, relay: usize, envelope: Envelope) {
         let (now, source) = (self.now, envelope.source());
+        if matches!(envelope.message, Some(Message::Request(_))) && !is_canonical(&envelope.uid) {
+            self.counters.misdirected += 1;
+            return;
+        }
         if let Some(complaint) = untimely(&envelope, now) {
             self.counters.untimely += 1;
             return self.complain(relay, &envelope, complaint);
@@ -91,6 +95,8 @@ impl Agent {
     fn take_in(&mut self, relay: usize, envelope: &Envelope, account: swap_contract::document::Account, payload: Vec<u8>, sealed: bool) {
         let from = envelope.source();
         match &envelope.message {
+            // A relay can make an error that is not sealed look like an answer, and not a sealed one.
+            Some(Message::Response(_)) if !sealed && self.calls.was_sealed(&envelope.uid) => self.counters.bad_ciphers += 1,
             Some(Message::Response(_)) => self.end_call(envelope.uid.clone(), Some(&from), Ok(payload)),
             // It may have a new key since it was looked up: the call goes out again under that.
             Some(Message::Error(failure)) if failure.code == BAD_CIPHER && self.known.doubt(from.twin, self.now) => {
@@ -102,14 +108,15 @@ impl Agent {
                 self.end_call(envelope.uid.clone(), Some(&from), Err(error));
             }
             Some(Message::Request(request)) => {
-                match self.served.take(&envelope.uid, &from, relay, challenge(envelope), envelope.expires_at()) {
-                    Taken::New(ticket) if self.limiter.check_key(&from.twin).is_ok() => {
-                        let command = request.command.clone();
-                        self.commands.push_back(Command::Serve(Incoming { ticket, from, account, sealed, command, payload }));
-                    }
+                // Nothing is kept of it, so that it may come again.
+                if self.limiter.check_key(&from.twin).is_err() {
+                    self.counters.too_many += 1;
+                    return self.complain(relay, envelope, Complaint::TooMany);
+                }
+                match self.served.take(&envelope.uid, &from, relay, challenge(envelope), envelope.expires_at(), sealed) {
                     Taken::New(ticket) => {
-                        self.counters.too_many += 1;
-                        self.handle_answer(ticket, Err(Complaint::TooMany.failure()), self.now);
+                        let (command, timestamp) = (request.command.clone(), envelope.timestamp);
+                        self.commands.push_back(Command::Serve(Incoming { ticket, from, account, sealed, timestamp, command, payload }));
                     }
                     Taken::Again(request) => {
                         self.counters.repeated += 1;
@@ -124,6 +131,7 @@ impl Agent {
 
     fn hold(&mut self, relay: usize, envelope: Envelope) {
         let twin = envelope.source().twin;
+        self.look_up(twin);
         let all: usize = self.held.values().map(Vec::len).sum();
         let held = self.held.entry(twin).or_default();
         if all >= MAX_HELD || held.len() >= MAX_HELD_OF_ONE {
@@ -134,7 +142,6 @@ impl Agent {
             return;
         }
         held.push((relay, envelope));
-        self.look_up(twin);
     }
 
     fn end_call(&mut self, uid: String, from: Option<&Address>, result: Result<Vec<u8>, CallError>) {
@@ -145,10 +152,10 @@ impl Agent {
         }
     }
 
-    /// Tells the sender of a request what is wrong with it, as often as it may ask.
+    /// Tells who says to have sent a request what is wrong with it: not often, since anybody can say so.
     fn complain(&mut self, relay: usize, envelope: &Envelope, complaint: Complaint) {
-        if matches!(envelope.message, Some(Message::Request(_))) && self.limiter.check_key(&envelope.source().twin).is_ok() {
-            self.answer(relay, envelope.uid.clone(), envelope.source(), ANSWER_LIFETIME, Err(complaint.failure()));
+        if matches!(envelope.message, Some(Message::Request(_))) && self.complaints.check().is_ok() {
+            self.answer(relay, envelope.uid.clone(), envelope.source(), ANSWER_LIFETIME, Err(complaint.failure()), false);
         }
     }
 
@@ -156,16 +163,20 @@ impl Agent {
     pub(super) fn send_answer(&mut self, request: &Request) {
         let Some(answer) = request.answer.clone() else { return };
         let lifetime = request.expires_at.saturating_sub(self.now.as_secs()).clamp(ANSWER_LIFETIME, MAX_LIFETIME);
-        self.answer(request.relay, request.uid.clone(), request.from.clone(), lifetime, answer);
+        self.answer(request.relay, request.uid.clone(), request.from.clone(), lifetime, answer, request.sealed);
     }
 
-    fn answer(&mut self, relay: usize, uid: String, to: Address, expiration: u64, answer: Result<Vec<u8>, Failure>) {
+    fn answer(&mut self, relay: usize, uid: String, to: Address, expiration: u64, answer: Result<Vec<u8>, Failure>, sealed: bool) {
         // Without a relay the answer waits for the request, which comes again.
         let Some(relay) = self.connected_relay(Some(relay)) else { return };
         let shared = match self.known.get(to.twin, self.now) {
             Look::Found(peer) => peer.shared.clone(),
             Look::Absent | Look::Unknown(_) => None,
         };
+        if shared.is_none() && sealed {
+            // What was asked under a seal is not answered without: it is kept, and goes out when the request comes again.
+            return self.look_up(to.twin);
+        }
         let (message, payload) = match answer {
             Ok(payload) => {
                 let payload = match shared {
@@ -190,6 +201,12 @@ impl Agent {
         self.identity.sign_envelope(&mut envelope);
         self.transmit(relay, &envelope);
     }
+}
+
+/// Whether a request's id is a UUID as all clients write it. No other reading of what was signed has one: its length is fixed, so
+/// that nothing slides out of it into the tags or the time, nor back.
+pub fn is_canonical(uid: &str) -> bool {
+    uuid::Uuid::try_parse(uid).is_ok_and(|id| id.hyphenated().to_string() == uid)
 }
 
 fn untimely(envelope: &Envelope, now: Now) -> Option<Complaint> {

@@ -13,6 +13,8 @@ const FRESH_FOR: Duration = Duration::from_secs(600);
 const ABSENT_FOR: Duration = Duration::from_secs(20);
 /// A chain that is away is asked again after this time.
 const ASK_AGAIN: Duration = Duration::from_secs(3);
+/// A look at the chain ends within this time, one way or the other.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(120);
 /// No more twins are remembered.
 const MAX_KNOWN: usize = 4096;
 
@@ -41,7 +43,8 @@ impl Entry {
         let lasts = match self.answer {
             Answer::Found(_) => FRESH_FOR,
             Answer::Absent => ABSENT_FOR,
-            Answer::Asked | Answer::Failed(_) => ASK_AGAIN,
+            Answer::Asked => ANSWERED_WITHIN,
+            Answer::Failed(_) => ASK_AGAIN,
         };
         now.saturating_sub(self.since) >= lasts
     }
@@ -114,7 +117,9 @@ impl Known {
 
     fn make_room(&mut self) {
         if self.0.len() >= MAX_KNOWN {
-            let oldest = self.0.iter().min_by_key(|(_, entry)| entry.since).map(|(id, _)| *id);
+            // Those that were found last: anybody can invent others.
+            let rank = |entry: &Entry| (matches!(entry.answer, Answer::Found(_)), entry.since);
+            let oldest = self.0.iter().min_by_key(|(_, entry)| rank(entry)).map(|(id, _)| *id);
             oldest.and_then(|id| self.0.remove(&id));
         }
     }

@@ -12,6 +12,8 @@ mod served;
 #[cfg(test)]
 mod tests;
 
+pub use incoming::is_canonical;
+
 use crate::envelope::{Address, Envelope, Failure, Message, Ping};
 use crate::identity::Identity;
 use crate::twin::{Twin, TwinId};
@@ -20,6 +22,7 @@ use governor::clock::FakeRelativeClock;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
+use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use known::Known;
 use served::Served;
@@ -31,6 +34,8 @@ use swap_contract::document::Account;
 
 /// Requests of one twin that are served in a minute, and at once.
 const REQUESTS_A_MINUTE: NonZeroU32 = NonZeroU32::new(300).expect("not zero");
+/// What is wrong is told this often in a minute, to whomever.
+const COMPLAINTS_A_MINUTE: NonZeroU32 = NonZeroU32::new(120).expect("not zero");
 /// Frames whose senders are looked up first; more are dropped.
 const MAX_HELD: usize = 256;
 /// Of these from one twin.
@@ -96,6 +101,8 @@ pub struct Incoming {
     pub from: Address,
     /// The account of the twin it is from.
     pub account: Account,
+    /// When it says it was sent, in Unix seconds.
+    pub timestamp: u64,
     /// Whether the payload was sealed, so that only that twin can have written it.
     pub sealed: bool,
     /// `service.group.verb`.
@@ -201,6 +208,7 @@ pub struct Agent {
     calls: Calls,
     served: Served,
     limiter: RateLimiter<TwinId, DashMapStateStore<TwinId>, FakeRelativeClock, NoOpMiddleware<Nanos>>,
+    complaints: RateLimiter<NotKeyed, InMemoryState, FakeRelativeClock, NoOpMiddleware<Nanos>>,
     clock: FakeRelativeClock,
     now: Now,
     commands: VecDeque<Command>,
@@ -227,6 +235,7 @@ impl Agent {
             calls: Calls::default(),
             served: Served::default(),
             limiter: RateLimiter::dashmap_with_clock(Quota::per_minute(REQUESTS_A_MINUTE), clock.clone()),
+            complaints: RateLimiter::direct_with_clock(Quota::per_minute(COMPLAINTS_A_MINUTE), clock.clone()),
             clock,
             now,
             commands: VecDeque::new(),
@@ -258,7 +267,7 @@ impl Agent {
     /// A connection to a relay stands. What could not leave before leaves now, oldest first.
     pub fn handle_connected(&mut self, relay: usize, now: Now) {
         self.at(now);
-        self.relays[relay] = Relay { connected: true, heard: now, pinged: now };
+        self.relays[relay] = Relay { connected: true, heard: self.now, pinged: self.now };
         self.pursue();
     }
 
@@ -282,6 +291,8 @@ impl Agent {
             held.retain(|(_, envelope)| envelope.expires_at() > now.as_secs());
             !held.is_empty()
         });
+        let waiting: Vec<TwinId> = self.held.keys().copied().collect();
+        waiting.into_iter().for_each(|id| self.look_up(id));
         self.limiter.retain_recent();
         for relay in 0..self.relays.len() {
             self.look_after(relay);

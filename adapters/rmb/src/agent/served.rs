@@ -23,6 +23,8 @@ pub(super) struct Request {
     pub(super) relay: usize,
     /// Its last second.
     pub(super) expires_at: u64,
+    /// It was, so its answer is.
+    pub(super) sealed: bool,
     pub(super) answer: Option<Result<Vec<u8>, Failure>>,
     digest: Challenge,
 }
@@ -41,7 +43,8 @@ pub(super) struct Served {
     next: u64,
     answer_bytes: usize,
     by_ticket: BTreeMap<u64, Request>,
-    by_name: BTreeMap<(Address, String), u64>,
+    /// By twin and uid: a session's name may slide, a uid that is a UUID cannot.
+    by_name: BTreeMap<(TwinId, String), u64>,
     /// By what was signed: fields can slide, this cannot.
     by_digest: BTreeMap<(TwinId, Challenge), u64>,
     /// The one that expires first comes first.
@@ -49,8 +52,8 @@ pub(super) struct Served {
 }
 
 impl Served {
-    pub(super) fn take(&mut self, uid: &str, from: &Address, relay: usize, digest: Challenge, expires_at: u64) -> Taken {
-        let name = (from.clone(), uid.to_owned());
+    pub(super) fn take(&mut self, uid: &str, from: &Address, relay: usize, digest: Challenge, expires_at: u64, sealed: bool) -> Taken {
+        let name = (from.twin, uid.to_owned());
         if let Some(ticket) = self.by_name.get(&name).or_else(|| self.by_digest.get(&(from.twin, digest))) {
             return Taken::Again(Box::new(Request { relay, ..self.by_ticket[ticket].clone() }));
         }
@@ -64,7 +67,7 @@ impl Served {
         self.by_name.insert(name, self.next);
         self.by_digest.insert((from.twin, digest), self.next);
         self.of_twin.entry(from.twin).or_default().insert((expires_at, self.next));
-        let request = Request { uid: uid.to_owned(), from: from.clone(), relay, expires_at, answer: None, digest };
+        let request = Request { uid: uid.to_owned(), from: from.clone(), relay, expires_at, sealed, answer: None, digest };
         self.by_ticket.insert(self.next, request);
         Taken::New(Ticket(self.next))
     }
@@ -109,7 +112,7 @@ impl Served {
                 self.of_twin.remove(&request.from.twin);
             }
         }
-        self.by_name.remove(&(request.from, request.uid));
+        self.by_name.remove(&(request.from.twin, request.uid));
     }
 }
 
