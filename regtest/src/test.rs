@@ -16,7 +16,7 @@ use crate::differential;
 use crate::progress::say;
 use crate::rmb_client;
 use crate::secrets::Left;
-use crate::setup::{self, Parts, Timed, Tools};
+use crate::setup::{self, Parts, Timed, Tools, packages};
 use crate::sweep::{self, Choice, Kind};
 use crate::tool;
 use crate::wallet_checks;
@@ -60,6 +60,7 @@ fn tfchain_tests(cache: &Cache, checkout: &Path) -> Result<()> {
 
 /// The tests of the main workspace, shown as they run. Nothing is printed after them.
 fn engine_tests(cache: &Cache, checkout: &Path, tools: &Tools, left: &Left) -> Result<()> {
+    packages::ensure(cache, packages::FOR_RMB_PEER)?;
     say("tests of the main workspace");
     let mut command = tests_of(checkout, &cache.target("engine"));
     let (name, folder) = left.environment();

@@ -23,6 +23,8 @@ pub const FOR_RUNTIME: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "ll
 pub const FOR_NPM: &[&str] = &["nodejs", "npm"];
 /// To build libFuzzer.
 pub const FOR_LIBFUZZER: &[&str] = &["g++"];
+/// To test an engine behind an rmb-peer.
+pub const FOR_RMB_PEER: &[&str] = &["redis-server"];
 /// To count what an engine asks of the disk.
 pub const FOR_COUNTING_SYNCS: &[&str] = &["strace"];
 
