@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::cache::{Cache, Fingerprint, publish};
-use crate::command::{find_in_path, output, run_logged};
+use crate::command::{find_in_path, output, run_beside, run_logged, tail};
+use crate::localnet::Localnet;
+use crate::progress::say;
 use crate::setup::{Timed, packages};
 
 /// Installs the folder `source` as `name`, unless it is installed already, and returns where.
@@ -44,4 +46,20 @@ pub fn install(cache: &Cache, source: &Path, name: &str) -> Result<PathBuf> {
         fs::rename(&staging, &installed).with_context(|| format!("cannot place {}", installed.display()))
     })?;
     Ok(installed)
+}
+
+/// Runs `node` with its test runner beside a localnet, which ends with it, and shows the runner's summary.
+pub fn test(cache: &Cache, mut localnet: Localnet, node: Command, name: &'static str, title: &str, usual: Duration) -> Result<()> {
+    let log = cache.log(name)?;
+    let tested = Timed::start(cache, name, title.to_owned(), usual).run(|step| {
+        run_beside(node, &log, true, step, || match localnet.tick()?.into_iter().next() {
+            Some(ended) => bail!(ended),
+            None => Ok(()),
+        })
+    });
+    tested.with_context(|| format!("the localnet's logs are in {}", localnet.folder().display()))?;
+    localnet.stop()?;
+    // How many tests there were, how many passed.
+    tail(&log, 10).iter().filter(|line| ["# tests", "# pass", "# fail"].iter().any(|start| line.starts_with(start))).for_each(say);
+    Ok(())
 }

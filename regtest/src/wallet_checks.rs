@@ -4,15 +4,13 @@ use std::path::Path;
 use std::process::{self, Command};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 
 use crate::cache::Cache;
-use crate::command::{run_beside, tail};
 use crate::localnet::engine::BOB;
 use crate::localnet::{Bus, Localnet, Options};
 use crate::npm;
-use crate::progress::say;
-use crate::setup::{Timed, Tools};
+use crate::setup::Tools;
 
 /// The folder of the scripts in the checkout, and the one that runs the others.
 const SCRIPTS: &str = "regtest/polkadot";
@@ -22,28 +20,17 @@ const TESTS: &str = "wallet.test.mjs";
 pub fn run(cache: &Cache, checkout: &Path, tools: &Tools) -> Result<()> {
     let scripts = npm::install(cache, &checkout.join(SCRIPTS), "wallet-checks")?;
     let name = format!("wallet-{}", process::id());
-    let mut localnet = Localnet::start(
+    let localnet = Localnet::start(
         cache,
         tools,
         Options { name, block_seconds: 2, keep: false, pairs: 1, keeper: false, trace: false, bus: Bus::default() },
     )?;
-    let log = cache.log("wallet-checks")?;
-    let tested = Timed::start(cache, "wallet-checks", "@polkadot/api as a wallet".to_owned(), Duration::from_secs(20)).run(|step| {
-        let engine = localnet.state().engines.get(BOB).ok_or_else(|| anyhow!("bob's engine is needed"))?;
-        let mut node = Command::new("node");
-        node.current_dir(&scripts)
-            .args(["--test", TESTS])
-            .env("TFCHAIN_WS", &localnet.state().tfchain.ws_url)
-            .env("ENGINE_URL", &engine.rpc_url)
-            .env("ENGINE_TOKEN_FILE", &engine.token_file);
-        run_beside(node, &log, true, step, || match localnet.tick()?.into_iter().next() {
-            Some(ended) => bail!(ended),
-            None => Ok(()),
-        })
-    });
-    tested.with_context(|| format!("the localnet's logs are in {}", localnet.folder().display()))?;
-    localnet.stop()?;
-    // node's own summary: how many tests there were, how many passed.
-    tail(&log, 10).iter().filter(|line| ["# tests", "# pass", "# fail"].iter().any(|start| line.starts_with(start))).for_each(say);
-    Ok(())
+    let engine = localnet.state().engines.get(BOB).ok_or_else(|| anyhow!("bob's engine is needed"))?;
+    let mut node = Command::new("node");
+    node.current_dir(&scripts)
+        .args(["--test", TESTS])
+        .env("TFCHAIN_WS", &localnet.state().tfchain.ws_url)
+        .env("ENGINE_URL", &engine.rpc_url)
+        .env("ENGINE_TOKEN_FILE", &engine.token_file);
+    npm::test(cache, localnet, node, "wallet-checks", "@polkadot/api as a wallet", Duration::from_secs(20))
 }
