@@ -6,7 +6,7 @@ use crate::plan::Who;
 use rmb::agent::{Agent, CallError, CallId, Command, Ticket};
 use rmb::envelope::Failure;
 use rmb::{Address, Identity, Twin, TwinId};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use swap_contract::time::UnixTime;
 
@@ -26,8 +26,12 @@ fn twin_of(who: Who) -> TwinId {
     u32::try_from(who).expect("two parties") + 1
 }
 
-fn identity(who: Who) -> Identity {
-    Identity::new(twin_of(who), &keys_of(who).mini_secret()).expect("a wallet's secret is a key")
+/// Made once: it takes as long as a tenth of a swap.
+fn identity(who: Who) -> Arc<Identity> {
+    static IDENTITIES: LazyLock<[Arc<Identity>; 2]> = LazyLock::new(|| {
+        [0, 1].map(|who| Arc::new(Identity::new(twin_of(who), &keys_of(who).mini_secret()).expect("a wallet's secret is a key")))
+    });
+    IDENTITIES[who].clone()
 }
 
 fn twin(id: TwinId) -> Option<Twin> {
@@ -39,13 +43,13 @@ fn twin(id: TwinId) -> Option<Twin> {
 impl Post {
     pub fn new(now: UnixTime) -> Self {
         let now = Duration::from_secs(now.0);
-        let agent = |who| connected(Agent::new(Arc::new(identity(who)), 1, now), now);
+        let agent = |who| connected(Agent::new(identity(who), 1, now), now);
         Self { agents: [agent(0), agent(1)], now }
     }
 
     /// An engine that died has forgotten all.
     pub fn forget(&mut self, who: Who) {
-        self.agents[who] = connected(Agent::new(Arc::new(identity(who)), 1, self.now), self.now);
+        self.agents[who] = connected(Agent::new(identity(who), 1, self.now), self.now);
     }
 
     pub fn call(&mut self, from: Who, to: Who, method: &str, payload: Vec<u8>, now: UnixTime) -> Result<CallId, CallError> {
