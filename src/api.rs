@@ -180,7 +180,7 @@ pub struct BrowseOffers {
     pub limit: Option<u32>,
 }
 
-/// Parameters of a method about one offer.
+/// Parameters of a method about one thing.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ById<I> {

@@ -17,6 +17,7 @@ mod logs;
 mod npm;
 mod progress;
 mod rmb_client;
+mod rmb_handler;
 mod rpc;
 mod secrets;
 mod setup;
@@ -140,6 +141,8 @@ enum Command {
     },
     /// ThreeFold's own RMB client, as it is published, calls an engine over a relay.
     RmbClient,
+    /// A handler in TypeScript trades through the Redis queues of an rmb-peer.
+    RmbHandler,
     /// The demo with engines that log at TRACE; then no secret of theirs may be in their logs, databases or answers.
     Secrets,
     /// The table of benchmarks: ratios of two things measured in one run.
@@ -291,10 +294,7 @@ fn run(command: Command) -> Result<()> {
         Command::Setup(chains) => setup::run(&cache, &checkout()?, chains.parts()).map(drop),
         Command::Up { name, chains, detach, block_seconds, keep } => {
             let tools = setup::run(&cache, &checkout()?, chains.parts())?;
-            let order = Order {
-                tools,
-                options: Options { name: name.name, block_seconds, keep, pairs: 1, keeper: false, trace: false, bus: Bus::default() },
-            };
+            let order = Order { tools, options: Options { keep, ..Options::new(name.name, block_seconds) } };
             if detach {
                 println!("{}", status::introduction(&supervisor::detach(&cache, &order)?));
                 return Ok(());
@@ -333,6 +333,10 @@ fn run(command: Command) -> Result<()> {
         Command::RmbClient => {
             let checkout = checkout()?;
             rmb_client::run(&cache, &checkout, &setup::run(&cache, &checkout, Parts::ChainsAndEngine)?)
+        }
+        Command::RmbHandler => {
+            let checkout = checkout()?;
+            rmb_handler::run(&cache, &checkout, &setup::run(&cache, &checkout, Parts::ChainsAndEngine)?)
         }
         Command::Secrets => secrets::run(&cache, &checkout()?),
         Command::Bench { json } => bench::run(&cache, &checkout()?, output(json)),

@@ -13,7 +13,7 @@ use crate::localnet::Localnet;
 use crate::progress::say;
 use crate::setup::{Timed, packages};
 
-/// Installs the folder `source` as `name`, unless it is installed already, and returns where.
+/// Installs the folder `source` as `name`, and builds it, unless it is installed already, and returns where.
 pub fn install(cache: &Cache, source: &Path, name: &str) -> Result<PathBuf> {
     if find_in_path("npm").is_none() {
         packages::ensure(cache, packages::FOR_NPM)?;
@@ -43,6 +43,10 @@ pub fn install(cache: &Cache, source: &Path, name: &str) -> Result<PathBuf> {
         let mut npm = Command::new("npm");
         npm.current_dir(&staging).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
         run_logged(npm, &log, true, step)?;
+        // What is written in TypeScript.
+        let mut build = Command::new("npm");
+        build.current_dir(&staging).args(["run", "build", "--if-present"]);
+        run_logged(build, &log, false, step)?;
         fs::rename(&staging, &installed).with_context(|| format!("cannot place {}", installed.display()))
     })?;
     Ok(installed)

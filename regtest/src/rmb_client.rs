@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow};
 
 use crate::cache::Cache;
 use crate::localnet::engine::ALICE;
-use crate::localnet::{Bus, Localnet, Options};
+use crate::localnet::{Localnet, Options};
 use crate::npm;
 use crate::setup::Tools;
 
@@ -21,8 +21,7 @@ const HOSTS: &str = "./hosts.cjs";
 pub fn run(cache: &Cache, checkout: &Path, tools: &Tools) -> Result<()> {
     let scripts = npm::install(cache, &checkout.join(SCRIPTS), "rmb-client")?;
     let name = format!("rmb-client-{}", process::id());
-    let options = Options { name, block_seconds: 2, keep: false, pairs: 1, keeper: false, trace: false, bus: Bus::Rmb };
-    let localnet = Localnet::start(cache, tools, options)?;
+    let localnet = Localnet::start(cache, tools, Options::new(name, 2))?;
     let reach = localnet.reach(ALICE)?;
     let twin = reach.strip_prefix("rmb:").ok_or_else(|| anyhow!("{ALICE}'s engine is no twin"))?;
     let relay = localnet.state().relay.as_ref().ok_or_else(|| anyhow!("a relay is needed"))?;

@@ -15,6 +15,7 @@ use crate::demo::Output;
 use crate::differential;
 use crate::progress::say;
 use crate::rmb_client;
+use crate::rmb_handler;
 use crate::secrets::Left;
 use crate::setup::{self, Parts, Timed, Tools, packages};
 use crate::sweep::{self, Choice, Kind};
@@ -34,6 +35,7 @@ pub fn run(cache: &Cache, checkout: &Path) -> Result<()> {
     let left = Left::by_demo(cache, &tools)?;
     wallet_checks::run(cache, checkout, &tools)?;
     rmb_client::run(cache, checkout, &tools)?;
+    rmb_handler::run(cache, checkout, &tools)?;
     differential::run(cache, checkout, &tools, differential::FEW_CASES)?;
     tool::SIMULATE.run(cache, checkout, &["--seeds".to_owned(), SEEDS.to_string()])?;
     tool::MODEL.run(cache, checkout, &[])?;

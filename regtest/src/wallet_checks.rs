@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow};
 
 use crate::cache::Cache;
 use crate::localnet::engine::BOB;
-use crate::localnet::{Bus, Localnet, Options};
+use crate::localnet::{Localnet, Options};
 use crate::npm;
 use crate::setup::Tools;
 
@@ -20,11 +20,7 @@ const TESTS: &str = "wallet.test.mjs";
 pub fn run(cache: &Cache, checkout: &Path, tools: &Tools) -> Result<()> {
     let scripts = npm::install(cache, &checkout.join(SCRIPTS), "wallet-checks")?;
     let name = format!("wallet-{}", process::id());
-    let localnet = Localnet::start(
-        cache,
-        tools,
-        Options { name, block_seconds: 2, keep: false, pairs: 1, keeper: false, trace: false, bus: Bus::default() },
-    )?;
+    let localnet = Localnet::start(cache, tools, Options::new(name, 2))?;
     let engine = localnet.state().engines.get(BOB).ok_or_else(|| anyhow!("bob's engine is needed"))?;
     let mut node = Command::new("node");
     node.current_dir(&scripts)

@@ -103,7 +103,29 @@ struct Told {
     err: Option<ErrorJson>,
 }
 
-type Callers = Mutex<BTreeMap<String, (TwinId, oneshot::Sender<Result<Vec<u8>, CallError>>)>>;
+/// Who waits for which answer, and of which twin.
+type Callers = Mutex<BTreeMap<String, Caller>>;
+
+type Caller = (TwinId, oneshot::Sender<Result<Vec<u8>, CallError>>);
+
+/// A caller's place among those that wait, until it is dropped: a call may be given up at any time.
+struct Place<'a> {
+    callers: &'a Callers,
+    reference: &'a str,
+}
+
+impl<'a> Place<'a> {
+    fn take(callers: &'a Callers, reference: &'a str, caller: Caller) -> Self {
+        callers.lock().unwrap_or_else(PoisonError::into_inner).insert(reference.to_owned(), caller);
+        Self { callers, reference }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.callers.lock().unwrap_or_else(PoisonError::into_inner).remove(self.reference);
+    }
+}
 
 /// How the peer is found.
 pub struct Settings {
@@ -323,7 +345,7 @@ impl Bus for PeerBus {
         let inner = &self.0;
         let reference = uuid::Uuid::new_v4().to_string();
         let (reply, answer) = oneshot::channel();
-        inner.callers.lock().unwrap_or_else(PoisonError::into_inner).insert(reference.clone(), (to, reply));
+        let _place = Place::take(&inner.callers, &reference, (to, reply));
         let command = format!("{SERVICE}{method}");
         let asking = Asking {
             ver: 1,
@@ -341,7 +363,6 @@ impl Bus for PeerBus {
             Ok(()) => tokio::time::timeout(TIMEOUT, answer).await,
             Err(reason) => Ok(Ok(Err(CallError::Relay(reason)))),
         };
-        inner.callers.lock().unwrap_or_else(PoisonError::into_inner).remove(&reference);
         match answered {
             Ok(Ok(result)) => outcome(reach, result),
             Ok(Err(_)) => Err(unreachable("the bus has stopped".into())),

@@ -81,6 +81,15 @@ pub enum Command {
     Wallet(WalletCommand),
     /// The engine and both chains as it sees them
     Status,
+    /// The JSON schema of a command on the Reliable Message Bus, or of all of them: what goes in, what comes back
+    #[command(after_help = "\
+Examples:
+  twinswap schema                 # an array with all of them
+  twinswap schema offer.submit    # of the command twinswap.offer.submit")]
+    Schema {
+        /// The method
+        method: Option<String>,
+    },
     /// Completions for a shell, to be sourced
     #[command(after_help = "Example:\n  twinswap completions bash > /etc/bash_completion.d/twinswap")]
     Completions {

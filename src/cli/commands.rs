@@ -41,7 +41,7 @@ pub async fn run(cli: &Cli, command: &Command) -> Result<(), CliError> {
         Command::Wallet(WalletCommand::Address) => session.show("wallet.address", json!({}), show::addresses).await,
         Command::Wallet(WalletCommand::Descriptors) => session.show("wallet.descriptors", json!({}), show::descriptors).await,
         Command::Status => session.show("node.status", json!({}), show::status).await,
-        Command::Init(_) | Command::Restore(_) | Command::Twin(_) | Command::Completions { .. } => {
+        Command::Init(_) | Command::Restore(_) | Command::Twin(_) | Command::Schema { .. } | Command::Completions { .. } => {
             Err(CliError::Usage("this command needs no engine".into()))
         }
     }

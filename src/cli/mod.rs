@@ -14,6 +14,7 @@ mod watch;
 pub use error::{CliError, EXIT_CODES};
 pub(crate) use show::{restored, unexplained};
 
+use crate::bus::rmb::SERVICE;
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
 use std::io::Write;
@@ -45,6 +46,7 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         Command::Init(args) => crate::init::init(&cli.connection.data_dir()?, args, cli.json),
         Command::Restore(args) => crate::restore::restore(&cli.connection.data_dir()?, args, cli.json),
         Command::Twin(args) => crate::twin::twin(&cli.connection.data_dir()?, args, cli.json),
+        Command::Schema { method } => schema(method.as_deref()),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "twinswap", &mut script);
@@ -55,6 +57,15 @@ fn run(cli: &Cli) -> Result<(), CliError> {
             runtime.block_on(commands::run(cli, command))
         }
     }
+}
+
+fn schema(method: Option<&str>) -> Result<(), CliError> {
+    let schema = match method {
+        None => crate::rpc::commands().into(),
+        Some(name) => crate::rpc::command(name.strip_prefix(SERVICE).unwrap_or(name))
+            .ok_or_else(|| CliError::Usage(format!("no command `{name}`; `twinswap schema` has all of them")))?,
+    };
+    print(&format!("{schema:#}"))
 }
 
 /// One line or several on standard output.

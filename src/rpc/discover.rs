@@ -3,7 +3,8 @@
 use super::method::{Access, Method, NoParams};
 use super::methods::table;
 use super::subscription::{SUBSCRIBE, UNSUBSCRIBE, UPDATE};
-use super::{Listener, MAX_BATCH, MAX_REQUEST_BYTES};
+use super::{Listener, MAX_BATCH, MAX_REQUEST_BYTES, OverBus};
+use crate::bus::rmb::SERVICE;
 use jsonrpsee::types::ErrorObjectOwned;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
@@ -45,6 +46,37 @@ pub fn openrpc(listener: Listener) -> Value {
         "methods": methods,
         "components": { "schemas": generator.take_definitions(true) },
     })
+}
+
+/// The JSON schema of every command `twinswap.<method>` on the Reliable Message Bus: what goes in, what comes back, and what an error
+/// says. Each is whole in itself.
+pub fn commands() -> Vec<Value> {
+    OverBus::methods().into_iter().filter_map(command).collect()
+}
+
+/// The schema of one of them, by the method's name.
+pub fn command(name: &str) -> Option<Value> {
+    let rows: Vec<_> = table().into_iter().filter(|row| row.name == name && OverBus::methods().contains(row.name)).collect();
+    let row = rows.first()?;
+    let mut generator = SchemaSettings::draft07().into_generator();
+    let (request, answer) = ((row.params)(&mut generator), (row.result)(&mut generator));
+    let error_data = json!({ "type": "object", "required": ["error_type"], "properties": {
+        "error_type": { "type": "string", "description": "Stable name" }, "error_data": { "description": "What it was about" } } });
+    let is_public = rows.iter().any(|row| row.access.is_on(Listener::Bus));
+    Some(json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": format!("{SERVICE}{name}"),
+        "description": row.summary,
+        "x-callers": if is_public { "anybody" } else { "owner" },
+        "type": "object",
+        "properties": {
+            "request": request,
+            "answer": answer,
+            "error": { "type": "object", "required": ["code", "message"], "properties": {
+                "code": { "type": "integer" }, "message": { "type": "string" }, "data": error_data } },
+        },
+        "definitions": generator.take_definitions(true),
+    }))
 }
 
 fn describe(method: &Method, generator: &mut SchemaGenerator) -> Value {
@@ -144,6 +176,29 @@ mod tests {
             "rpc.discover",
         ];
         assert_eq!(names(Listener::Bus), expected);
+    }
+
+    #[test]
+    fn every_command_has_a_schema_that_is_whole_in_itself() {
+        assert_eq!(commands().len(), OverBus::methods().len());
+        for schema in commands() {
+            let mut found = Vec::new();
+            refs(&schema, &mut found);
+            for path in found {
+                let name = path.strip_prefix("#/definitions/").unwrap();
+                assert!(schema["definitions"].get(name).is_some(), "{path} in {}", schema["title"]);
+            }
+            jsonschema::meta::validate(&schema).unwrap();
+        }
+        let callers = |name: &str| command(name).unwrap()["x-callers"].clone();
+        assert_eq!((callers("offer.list"), callers("offer.submit")), (json!("anybody"), json!("owner")));
+        assert!(command(SUBSCRIBE).is_none() && command("offer.steal").is_none());
+        let submit = command("offer.submit").unwrap();
+        let request = json!({ "$ref": "#/properties/request", "definitions": submit["definitions"], "properties": submit["properties"] });
+        let validator = jsonschema::validator_for(&request).unwrap();
+        let terms = json!({ "gives": "TFT", "price": { "sats": "250", "units": "10000000" }, "max": "10000000000" });
+        assert!(validator.is_valid(&json!({ "terms": terms })));
+        assert!(!validator.is_valid(&json!({ "terms": {} })));
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod serve;
 mod subscription;
 mod token;
 
-pub use discover::openrpc;
+pub use discover::{command, commands, openrpc};
 pub use http::Guard;
 pub use limit::Rate;
 pub use method::Access;

@@ -1,27 +1,20 @@
-//! An engine behind an rmb-peer: a real redis-server, and in place of the peer a stand-in that moves messages between its queues and
-//! the bus as rmb-rs's `docs/readme.md` says.
+//! An engine behind an rmb-peer: a real redis-server, and the peer of `regtest/peer`.
 
 use crate::house::House;
 use crate::suite::suite;
 use crate::town::{Chain, bus, connected, now, relay};
-use async_trait::async_trait;
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
-use rmb::Address;
-use rmb::agent::{CallError, Incoming};
-use rmb::envelope::Failure;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::sync::oneshot;
 use twinswap::bus::Bus;
 use twinswap::bus::peer::{PeerBus, Settings};
-use twinswap::bus::rmb::{RmbBus, Service};
+use twinswap::bus::rmb::RmbBus;
 use twinswap::rpc::OverBus;
 
 /// A redis-server of its own, in a folder of its own.
@@ -74,42 +67,15 @@ impl Redis {
 
     async fn try_connect(&self) -> Option<MultiplexedConnection> {
         let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
-        redis::Client::open(self.url.as_str()).unwrap().get_multiplexed_async_connection_with_config(&config).await.ok()
+        self.client().get_multiplexed_async_connection_with_config(&config).await.ok()
+    }
+
+    fn client(&self) -> redis::Client {
+        redis::Client::open(self.url.as_str()).unwrap()
     }
 
     async fn connect(&self) -> MultiplexedConnection {
         self.try_connect().await.unwrap()
-    }
-}
-
-type Waiting = Arc<Mutex<BTreeMap<String, oneshot::Sender<Value>>>>;
-
-/// What an rmb-peer does with a request from the bus.
-struct Inbound {
-    redis: MultiplexedConnection,
-    waiting: Waiting,
-}
-
-#[async_trait]
-impl Service for Inbound {
-    async fn serve(&self, request: Incoming) -> Result<Vec<u8>, Failure> {
-        let uid = uuid::Uuid::new_v4().to_string();
-        let message = json!({ "ver": 1, "ref": uid, "src": request.from.to_string(), "cmd": request.command, "exp": 300,
-            "dat": base64(&request.payload), "tag": null, "ret": "msgbus.system.reply", "shm": "application/json", "now": now().0 });
-        let (reply, answer) = oneshot::channel();
-        self.waiting.lock().unwrap().insert(uid, reply);
-        let queue = format!("msgbus.{}", request.command);
-        let () = self.redis.clone().lpush(queue, message.to_string()).await.unwrap();
-        let Ok(Ok(answer)) = tokio::time::timeout(Duration::from_secs(10), answer).await else {
-            return Err(Failure { code: 500, message: "the service did not answer".into() });
-        };
-        match answer.get("err").filter(|error| !error.is_null()) {
-            None => Ok(unbase64(answer["dat"].as_str().unwrap())),
-            Some(error) => Err(Failure {
-                code: u32::try_from(error["code"].as_u64().unwrap()).unwrap(),
-                message: error["message"].as_str().unwrap().to_owned(),
-            }),
-        }
     }
 }
 
@@ -121,44 +87,6 @@ fn base64(bytes: &[u8]) -> String {
 fn unbase64(text: &str) -> Vec<u8> {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.decode(text).unwrap()
-}
-
-/// Runs the stand-in for a twin's rmb-peer, until the test ends.
-async fn peer(redis: &Redis, twin: RmbBus) {
-    let waiting = Waiting::default();
-    twin.serve(Arc::new(Inbound { redis: redis.connect().await, waiting: waiting.clone() }));
-    let mut replies = redis.connect().await;
-    tokio::spawn(async move {
-        while let Ok((_, message)) = replies.brpop::<_, (String, String)>("msgbus.system.reply", 0.0).await {
-            let message: Value = serde_json::from_str(&message).unwrap();
-            let reference = message["ref"].as_str().unwrap();
-            if let Some(reply) = waiting.lock().unwrap().remove(reference) {
-                drop(reply.send(message));
-            }
-        }
-    });
-    let (mut requests, answers) = (redis.connect().await, redis.connect().await);
-    tokio::spawn(async move {
-        while let Ok((_, message)) = requests.brpop::<_, (String, String)>("msgbus.system.local", 0.0).await {
-            let (twin, mut answers) = (twin.clone(), answers.clone());
-            tokio::spawn(async move {
-                let message: Value = serde_json::from_str(&message).unwrap();
-                for to in message["dst"].as_array().unwrap() {
-                    let to = u32::try_from(to.as_u64().unwrap()).unwrap();
-                    let command = message["cmd"].as_str().unwrap().to_owned();
-                    let lifetime = Duration::from_secs(message["exp"].as_u64().unwrap());
-                    let asked = twin.ask(Address::of(to), command, unbase64(message["dat"].as_str().unwrap()), lifetime).await;
-                    let mut answer = json!({ "ver": 1, "ref": message["ref"], "src": to.to_string(), "dat": "", "now": now().0 });
-                    match asked {
-                        Ok(payload) => answer["dat"] = json!(base64(&payload)),
-                        Err(CallError::Refused { code, message }) => answer["err"] = json!({ "code": code, "message": message }),
-                        Err(other) => answer["err"] = json!({ "code": 0, "message": other.to_string() }),
-                    }
-                    let () = answers.lpush(message["ret"].as_str().unwrap(), answer.to_string()).await.unwrap();
-                }
-            });
-        }
-    });
 }
 
 /// An engine behind the peer of twin 1, and twin 2 on the bus.
@@ -178,7 +106,7 @@ impl Behind {
         let (first, other) = (bus(&chain, &relay, 1), bus(&chain, &relay, 2));
         connected(&first).await;
         connected(&other).await;
-        peer(&redis, first).await;
+        tokio::spawn(rmb_peer::run(redis.client(), first));
         let house = House::open(|_| {}).await;
         let account = house.engine.hello().account;
         let engine_bus = PeerBus::start(Settings { redis_url: redis.url.clone(), twin: 1, account, now }).unwrap();

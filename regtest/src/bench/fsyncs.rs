@@ -15,7 +15,7 @@ use crate::demo::{Scene, Stage};
 use crate::interrupt::{self, wait_for};
 use crate::localnet::engine::{ALICE, BOB};
 use crate::localnet::process::pid;
-use crate::localnet::{Bus, Localnet, Options};
+use crate::localnet::{Localnet, Options};
 use crate::progress::say;
 use crate::setup::{Tools, packages};
 
@@ -40,11 +40,7 @@ pub fn count(cache: &Cache, tools: &Tools) -> Result<Counted> {
     }
     say("one swap on real chains, its fsyncs counted");
     let name = format!("bench-{}", std::process::id());
-    let localnet = Localnet::start(
-        cache,
-        tools,
-        Options { name, block_seconds: BLOCK_SECONDS, keep: false, pairs: 1, keeper: false, trace: false, bus: Bus::default() },
-    )?;
+    let localnet = Localnet::start(cache, tools, Options::new(name, BLOCK_SECONDS))?;
     let engine = |who: &str| localnet.state().engines.get(who).map(|engine| engine.pid).ok_or_else(|| anyhow!("there is no engine {who}"));
     let (alice, bob) = (engine(ALICE)?, engine(BOB)?);
     let mut stage = Stage::new(localnet);

@@ -48,8 +48,7 @@ pub fn play(cache: &Cache, tools: &Tools, output: Output, bus: Bus, trace: bool)
     let started = Instant::now();
     let name = format!("demo-{}", std::process::id());
     say("starting bitcoind, a TF Chain node, alice's engine and bob's");
-    let localnet =
-        Localnet::start(cache, tools, Options { name, block_seconds: BLOCK_SECONDS, keep: trace, pairs: 1, keeper: false, trace, bus })?;
+    let localnet = Localnet::start(cache, tools, Options { keep: trace, trace, bus, ..Options::new(name, BLOCK_SECONDS) })?;
     let mut stage = Stage::new(localnet);
     let report = match scenes(&mut stage, output, bus) {
         Ok(report) => report,

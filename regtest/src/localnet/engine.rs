@@ -168,6 +168,11 @@ impl Making {
         serde_json::from_str(&found).context("`twinswap restore --json` printed no JSON")
     }
 
+    /// The file with the mnemonic.
+    pub fn words_file(&self) -> &Path {
+        &self.words
+    }
+
     /// The mnemonic.
     pub fn words(&self) -> Result<String> {
         fs::read_to_string(&self.words).with_context(|| format!("cannot read {}", self.words.display()))

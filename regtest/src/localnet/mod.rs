@@ -5,6 +5,7 @@
 pub mod bitcoin;
 pub mod clock;
 pub mod engine;
+mod peer;
 pub mod ports;
 pub mod process;
 pub mod relay;
@@ -43,6 +44,8 @@ pub enum Bus {
     /// As twins, over a relay.
     #[default]
     Rmb,
+    /// As twins, bob's by way of an rmb-peer with a Redis of its own.
+    RmbPeer,
     /// Directly.
     Http,
 }
@@ -51,8 +54,13 @@ impl Bus {
     pub fn name(self) -> &'static str {
         match self {
             Bus::Rmb => "rmb",
+            Bus::RmbPeer => "rmb-peer",
             Bus::Http => "http",
         }
+    }
+
+    fn has_relay(self) -> bool {
+        self != Bus::Http
     }
 }
 
@@ -78,6 +86,13 @@ pub struct Options {
 
 fn one() -> usize {
     1
+}
+
+impl Options {
+    /// One pair over RMB, with its data gone at the end.
+    pub fn new(name: String, block_seconds: u64) -> Self {
+        Self { name, block_seconds, keep: false, pairs: one(), keeper: false, trace: false, bus: Bus::default() }
+    }
 }
 
 pub struct Localnet {

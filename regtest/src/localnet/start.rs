@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use super::bitcoin::{self, Bitcoin, COINBASE_MATURITY};
 use super::clock::Clock;
 use super::engine::{self, ALICE, ALICE_REWARDS, BOB, BOB_UNITS, KEEPER, Prepared, TWIN_UNITS};
+use super::peer::Peer;
 use super::ports::free_ports;
 use super::process::Spec;
 use super::state::{Home, State};
@@ -16,10 +17,10 @@ use crate::cache::Cache;
 use crate::lock::{Attempt, FileLock};
 use crate::progress::say;
 use crate::rpc::Client;
-use crate::setup::Tools;
+use crate::setup::{Tools, packages};
 
-/// bitcoind's, the node's two, and the relay's two.
-const CHAIN_PORTS: usize = 5;
+/// bitcoind's, the node's two, the relay's two, and that of the peer's Redis.
+const CHAIN_PORTS: usize = 6;
 /// A port that was free a moment ago may be taken by another program when ours comes to listen on it.
 const ATTEMPTS: usize = 3;
 /// What bitcoind, the node and the engines write then.
@@ -66,7 +67,7 @@ impl Localnet {
         let (bitcoind, bitcoin_state) = bitcoin::spec(&home, &tools.bitcoind, chain_ports[0])?;
         let node_ports = tfchain::Ports { rpc: chain_ports[1], network: chain_ports[2] };
         let tfchain_state = tfchain::state(&home, node_ports);
-        let relay = tools.engine.as_ref().filter(|_| options.bus == Bus::Rmb).map(|programs| {
+        let relay = tools.engine.as_ref().filter(|_| options.bus.has_relay()).map(|programs| {
             relay::spec(&home, &programs.relay, relay::Ports { plain: chain_ports[3], tls: chain_ports[4] }, &tfchain_state)
         });
         let relay_state = relay.as_ref().map(|(_, state)| state.clone());
@@ -80,10 +81,17 @@ impl Localnet {
         if options.trace {
             engines.iter_mut().for_each(|engine| engine.spec.env.push(("TWINSWAP_LOG_FILTER".to_owned(), "trace".to_owned())));
         }
+        let peer = match &tools.engine {
+            Some(programs) if options.bus == Bus::RmbPeer => {
+                packages::ensure(cache, packages::FOR_RMB_PEER)?;
+                Some(Peer::new(&home, &programs.peer, chain_ports[5])?)
+            }
+            _ => None,
+        };
         let endowments: Vec<Endowment> = engines
             .iter()
             .map(|engine| (engine, if engine.spec.name.starts_with(BOB) { BOB_UNITS } else { TWIN_UNITS }))
-            .filter(|(_, units)| *units == BOB_UNITS || options.bus == Bus::Rmb)
+            .filter(|(_, units)| *units == BOB_UNITS || options.bus.has_relay())
             .map(|(engine, units)| Endowment { address: engine.address.clone(), units })
             .collect();
         let node = tfchain::spec(&home, &tools.tfchain, node_ports, &endowments)?;
@@ -97,6 +105,7 @@ impl Localnet {
                 bitcoin: bitcoin_state,
                 tfchain: tfchain_state,
                 relay: relay_state,
+                redis_url: None,
                 engines: Default::default(),
             },
             home,
@@ -108,11 +117,18 @@ impl Localnet {
             next_block: Instant::now(),
             stopped: false,
         };
-        localnet.start_services(bitcoind, node, relay.map(|(spec, _)| spec), engines)?;
+        localnet.start_services(bitcoind, node, relay.map(|(spec, _)| spec), peer, engines)?;
         Ok(localnet)
     }
 
-    fn start_services(&mut self, bitcoind: Spec, node: Spec, relay: Option<Spec>, mut engines: Vec<Prepared>) -> Result<()> {
+    fn start_services(
+        &mut self,
+        bitcoind: Spec,
+        node: Spec,
+        relay: Option<Spec>,
+        peer: Option<Peer>,
+        mut engines: Vec<Prepared>,
+    ) -> Result<()> {
         self.state.bitcoin.pid = self.launch(bitcoind)?;
         self.state.tfchain.pid = self.launch(node)?;
         let (bitcoin, tfchain) = (self.bitcoin.clone(), self.tfchain.clone());
@@ -128,6 +144,9 @@ impl Localnet {
             say("making the engines' twins");
             engine::make_twins(&mut engines)?;
         }
+        if let Some(peer) = peer {
+            self.start_peer(&peer, &mut engines)?;
+        }
         engine::introduce_keeper(&mut engines);
         if engines.is_empty() {
             bitcoin.mine(COINBASE_MATURITY)?;
@@ -135,6 +154,19 @@ impl Localnet {
             self.start_engines(engines)?;
         }
         self.home.write_state(&self.state)
+    }
+
+    /// Bob's engine has its twin by way of the peer.
+    fn start_peer(&mut self, peer: &Peer, engines: &mut [Prepared]) -> Result<()> {
+        let bob = engines.iter_mut().find(|engine| engine.spec.name == BOB).ok_or_else(|| anyhow!("{BOB} is needed"))?;
+        let relay = self.state.relay.as_ref().ok_or_else(|| anyhow!("a relay is needed"))?;
+        let program = peer.program(bob, relay, &self.state.tfchain);
+        self.launch(peer.redis.clone())?;
+        self.wait("Redis to listen", || peer.is_listening().then_some(()))?;
+        self.launch(program)?;
+        peer.stand_before(bob)?;
+        self.state.redis_url = Some(peer.redis_url());
+        Ok(())
     }
 
     fn start_engines(&mut self, engines: Vec<Prepared>) -> Result<()> {

@@ -24,6 +24,9 @@ pub struct State {
     pub tfchain: TfChainState,
     /// Where engines are twins.
     pub relay: Option<RelayState>,
+    /// Where the handlers of bob's rmb-peer have their queues.
+    #[serde(default)]
+    pub redis_url: Option<String>,
     pub engines: BTreeMap<String, EngineState>,
 }
 

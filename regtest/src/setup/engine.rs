@@ -1,4 +1,4 @@
-//! The engine's two programs, and the relay that its twins meet at. cargo itself decides what is stale, so this runs each time.
+//! The engine's two programs, and the relay that its twins meet at, and the peer that handlers have. cargo itself decides what is stale, so this runs each time.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,13 +11,14 @@ use crate::cache::Cache;
 use crate::command::{cargo, run_logged};
 
 /// The packages that hold them.
-const PACKAGES: [&str; 2] = ["twinswap", "rmb-relay"];
+const PACKAGES: [&str; 3] = ["twinswap", "rmb-relay", "rmb-peer"];
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Engine {
     pub twinswapd: PathBuf,
     pub twinswap: PathBuf,
     pub relay: PathBuf,
+    pub peer: PathBuf,
 }
 
 /// Builds the programs of the checkout.
@@ -25,7 +26,9 @@ pub fn build(cache: &Cache, checkout: &Path, number: &str) -> Result<Engine> {
     let target = cache.target("engine");
     let log = cache.log("engine")?;
     let folder = target.join("debug");
-    let programs = Engine { twinswapd: folder.join("twinswapd"), twinswap: folder.join("twinswap"), relay: folder.join("rmb-relay") };
+    let program = |name| folder.join(name);
+    let programs =
+        Engine { twinswapd: program("twinswapd"), twinswap: program("twinswap"), relay: program("rmb-relay"), peer: program("rmb-peer") };
     // The first build compiles all dependencies; its duration says nothing about the next.
     let (key, usual) = if programs.twinswapd.exists() { ("engine-again", 20) } else { ("engine", 300) };
     let timed = Timed::start(cache, key, format!("{number} twinswap engine"), Duration::from_secs(usual));

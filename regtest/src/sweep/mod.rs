@@ -24,7 +24,7 @@ use anyhow::{Context, Result, bail};
 use crate::cache::Cache;
 use crate::demo::Output;
 use crate::interrupt;
-use crate::localnet::{Bus, Localnet, Options};
+use crate::localnet::{Localnet, Options};
 use crate::progress::say;
 use crate::setup::{self, Parts, Tools};
 use books::Books;
@@ -125,19 +125,8 @@ pub fn play(cache: &Cache, tools: &Tools, output: Output, choice: &Choice) -> Re
     let started = Instant::now();
     let name = format!("sweep-{}", std::process::id());
     say(format!("starting bitcoind, a TF Chain node and {} engines", 2 * PAIRS));
-    let localnet = Localnet::start(
-        cache,
-        tools,
-        Options {
-            name,
-            block_seconds: BLOCK_SECONDS,
-            keep: false,
-            pairs: PAIRS,
-            keeper: choice.kind == Kind::Restore,
-            trace: false,
-            bus: Bus::default(),
-        },
-    )?;
+    let localnet =
+        Localnet::start(cache, tools, Options { pairs: PAIRS, keeper: choice.kind == Kind::Restore, ..Options::new(name, BLOCK_SECONDS) })?;
     let folder = localnet.folder().to_path_buf();
     let mut sweep = Sweep { books: Books::open(&localnet, PAIRS)?, localnet, outcomes: Vec::new(), output };
     sweep.all(choice).with_context(|| format!("the logs are in {}", folder.display()))?;

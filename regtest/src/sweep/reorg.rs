@@ -20,7 +20,7 @@ use crate::cache::Cache;
 use crate::demo::Output;
 use crate::interrupt;
 use crate::localnet::engine::{self, ALICE, BOB, decimal};
-use crate::localnet::{Bus, Localnet, Options};
+use crate::localnet::{Localnet, Options};
 use crate::progress::say;
 use crate::rpc::Client;
 use crate::setup::{self, Parts, Tools};
@@ -33,7 +33,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Engines ask for news every 200 ms: so much time they have for each block.
 const BLOCK_EVERY: Duration = Duration::from_millis(400);
 const LIMIT: Duration = Duration::from_secs(120);
-/// A swap that has not ended after so long waits for a timelock.
+/// Swaps in which nothing has changed for so long, though all engines see both chains, wait for a timelock.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Of a double spend, in satoshis: more than the funding pays.
 const FEE: u64 = 20_000;
@@ -117,11 +117,7 @@ pub fn play(cache: &Cache, tools: &Tools, output: Output, extent: Extent) -> Res
     let started = Instant::now();
     let name = format!("reorg-{}", std::process::id());
     say(format!("starting bitcoind, a TF Chain node and {} engines", 2 * PAIRS));
-    let localnet = Localnet::start(
-        cache,
-        tools,
-        Options { name, block_seconds: NEVER, keep: false, pairs: PAIRS, keeper: false, trace: false, bus: Bus::default() },
-    )?;
+    let localnet = Localnet::start(cache, tools, Options { pairs: PAIRS, ..Options::new(name, NEVER) })?;
     let folder = localnet.folder().to_path_buf();
     // The coins that were mined for alice stay mature, whatever is taken back.
     localnet.mine(u32::try_from(DEEPEST)?)?;
@@ -293,6 +289,7 @@ impl Reorgs {
     /// Lets all swaps of a round come to their ends, with blocks and, where nothing else helps, timelocks that pass.
     fn end(&mut self, step: Step, depth: u64, pairs: &[Pair], started: Instant) -> Result<()> {
         let (mut moved, mut passed) = (Instant::now(), 0);
+        let (mut changed, mut seen) = (moved, Vec::new());
         loop {
             interrupt::check()?;
             self.mine(1)?;
@@ -311,10 +308,18 @@ impl Reorgs {
                 let phases: Vec<String> = open.iter().map(|swap| word(&swap["phase"])).collect();
                 bail!("swaps do not end: {}", phases.join(", "));
             }
-            if moved.elapsed() > PATIENCE && passed < 3 && !open.is_empty() {
+            let stand: Vec<[Value; 3]> = views
+                .iter()
+                .flatten()
+                .map(|swap| [&swap["phase"], &swap["alpha"]["status"], &swap["beta"]["status"]].map(Value::clone))
+                .collect();
+            if stand != seen || !self.are_ready(pairs) {
+                (changed, seen) = (Instant::now(), stand);
+            }
+            if changed.elapsed() > PATIENCE && passed < 3 && !open.is_empty() {
                 self.pass_timelocks(passed, pairs, &open)?;
                 passed += 1;
-                moved = Instant::now();
+                (moved, changed) = (Instant::now(), Instant::now());
             }
             sleep(BLOCK_EVERY);
         }
@@ -364,6 +369,12 @@ impl Reorgs {
 
     fn mine(&mut self, blocks: u32) -> Result<()> {
         self.localnet.mine(blocks)
+    }
+
+    /// Whether all engines see both chains.
+    fn are_ready(&self, pairs: &[Pair]) -> bool {
+        let engines = pairs.iter().flat_map(|pair| [&pair.alice, &pair.bob]);
+        engines.map(|who| self.localnet.engine(who)).all(|engine| engine.is_ok_and(|engine| engine::is_ready(&engine)))
     }
 
     fn wait_ready(&mut self, pairs: &[Pair]) -> Result<()> {

@@ -13,7 +13,7 @@ use rmb::agent::{CallError, CallId, Command};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use swap_contract::bytes::{OfferId, OrderId};
 use swap_contract::document::{Contract, Signed};
@@ -54,6 +54,8 @@ struct Shared {
     chance: StdRng,
     reliability: Reliability,
     late: Vec<Late>,
+    /// Who is cut off.
+    offline: BTreeSet<Who>,
     /// The agents, if the bus is RMB.
     post: Option<Post>,
     /// Who is not honest, and its keys.
@@ -70,7 +72,15 @@ pub struct Wire {
 impl Wire {
     /// `rmb` begins at this moment, if calls go by it.
     pub fn new(chance: StdRng, reliability: Reliability, villain: Option<(String, Arc<Keys>)>, rmb: Option<UnixTime>) -> Self {
-        let shared = Shared { engines: BTreeMap::new(), chance, reliability, late: Vec::new(), post: rmb.map(Post::new), villain };
+        let shared = Shared {
+            engines: BTreeMap::new(),
+            chance,
+            reliability,
+            late: Vec::new(),
+            offline: BTreeSet::new(),
+            post: rmb.map(Post::new),
+            villain,
+        };
         Self { me: String::new(), shared: Arc::new(Mutex::new(shared)) }
     }
 
@@ -88,6 +98,21 @@ impl Wire {
         if let (Some(post), Some(who)) = (&mut shared.post, who_is(&self.me)) {
             post.forget(who);
         }
+    }
+
+    /// Cuts a party off, or lets it in again.
+    pub fn set_online(&self, who: Who, online: bool) {
+        let offline = &mut self.lock().offline;
+        if online {
+            offline.remove(&who)
+        } else {
+            offline.insert(who)
+        };
+    }
+
+    /// Of two parties one that is cut off reaches nobody, and the other neither.
+    fn is_cut(&self) -> bool {
+        !self.lock().offline.is_empty()
     }
 
     pub fn calm(&self) {
@@ -188,6 +213,9 @@ impl Wire {
     }
 
     fn carry_frame(&self, to: Who, frame: Vec<u8>) {
+        if self.is_cut() {
+            return;
+        }
         if self.happens(|reliability| reliability.delay) {
             return self.lock().late.push(Late { to: address(to), what: Message::Frame(frame) });
         }
@@ -220,6 +248,9 @@ impl Bus for Wire {
         if self.lock().post.is_some() {
             let answer = self.call_by_rmb(reach, method, &params).await;
             return if self.is_lie(reach) { answer.map(|answer| self.lie(answer)) } else { answer };
+        }
+        if self.is_cut() {
+            return Err(lost());
         }
         if self.happens(|reliability| reliability.delay) {
             self.lock().late.push(Late { to: reach.into(), what: Message::Call { method: method.into(), params } });

@@ -28,6 +28,8 @@ pub struct Trade {
 pub enum Fault {
     /// A party's node is cut off.
     Cut(Who, Side, u64),
+    /// A party is cut off from the bus.
+    Offline(Who, u64),
     /// A party's node finds its chain unfit.
     Unfit(Who, Side, u64),
     /// An engine is killed, and started again after so long.
@@ -222,7 +224,7 @@ fn side(chance: &mut StdRng) -> Side {
 /// No fault lasts longer than the margins are made for.
 fn fault(chance: &mut StdRng) -> Fault {
     let who = chance.random_range(0..2);
-    match chance.random_range(0..16) {
+    match chance.random_range(0..17) {
         0 => Fault::Cut(who, side(chance), chance.random_range(1..50)),
         1 => Fault::Unfit(who, side(chance), chance.random_range(1..200)),
         2 => Fault::Away(who, chance.random_range(1..50)),
@@ -239,6 +241,7 @@ fn fault(chance: &mut StdRng) -> Fault {
             _ => Fault::Upgrade,
         },
         14 => Fault::Estimate(chance.random_range(1..120)),
+        15 => Fault::Offline(who, chance.random_range(1..=60)),
         _ => {
             let relay = chance.random_range(1..60);
             Fault::FullMempool(relay, relay + chance.random_range(0..300), chance.random_range(30..300))

@@ -291,6 +291,10 @@ impl World {
                 self.chain(side).set_online(&self.parties[who].owner, false);
                 lasts
             }
+            Fault::Offline(who, lasts) => {
+                self.wire.set_online(who, false);
+                lasts
+            }
             Fault::Unfit(who, side, lasts) => {
                 self.chain(side).set_healthy(&self.parties[who].owner, false);
                 lasts
@@ -358,6 +362,7 @@ impl World {
         for (_, fault) in over {
             match fault {
                 Fault::Cut(who, side, _) => self.chain(side).set_online(&self.parties[who].owner, true),
+                Fault::Offline(who, _) => self.wire.set_online(who, true),
                 Fault::Unfit(who, side, _) => self.chain(side).set_healthy(&self.parties[who].owner, true),
                 Fault::NoFinality(_) => self.beta.stall_finality(false),
                 Fault::FullMempool(..) => self.alpha.set_market(Market::default()),

@@ -61,7 +61,7 @@ pub struct Offer {
     /// Labels for discovery.
     #[serde(default, deserialize_with = "tags_once")]
     pub tags: Tags,
-    /// Where the maker takes orders: an `http(s)` address.
+    /// Where the maker takes orders: `rmb:42`, or an `http(s)` address.
     pub reach: String,
 }
 
