@@ -1,7 +1,7 @@
 //! From a config to a running engine: opens the database, connects both chains and the bus. The one place that knows them all.
 
 use crate::bus::peer::{self, PeerBus};
-use crate::bus::rmb::{RmbBus, Settings, Twins};
+use crate::bus::rmb::{LOOK_EVERY, RmbBus, Settings, Twins, relays_of};
 use crate::bus::{Bus, Buses};
 use crate::config::{BitcoinAuth, BusKind, Config};
 use crate::engine::host::Host;
@@ -128,19 +128,19 @@ pub(crate) async fn join_rmb(config: &Config, keys: &Keys, tfchain: &Arc<TfChain
     let secret = keys.mini_secret();
     let identity = Identity::new(twin.id, &secret).map_err(|error| StartError::Config(error.to_string()))?;
     let twin = as_rmb(twin);
-    let relays = if config.bus.relays.is_empty() {
-        twin.relays().map(|domain| format!("wss://{domain}/")).collect()
-    } else {
-        config.bus.relays.clone()
+    let follows_chain = config.bus.relays.is_empty();
+    let relays = match follows_chain {
+        true => relays_of(&twin),
+        // They were checked when the config was read.
+        false => config.bus.relays.iter().filter_map(|relay| relay.parse().ok()).collect(),
     };
-    let relays: Vec<url::Url> = relays.iter().filter_map(|relay| relay.parse().ok()).collect();
     if relays.is_empty() {
         let reason =
             format!("twin {} has no relay on the chain, and `bus.relays` has none: run `twinswap twin --relay wss://...`", twin.id);
         return Err(StartError::Config(reason));
     }
     let twins: Arc<dyn Twins> = Arc::new(ChainTwins(tfchain.clone()));
-    Ok(RmbBus::start(Settings { identity, relays, twins, now: wall_clock }))
+    Ok(RmbBus::start(Settings { identity, relays, follows_chain, look_every: LOOK_EVERY, twins, now: wall_clock }))
 }
 
 /// The twins on the chain.

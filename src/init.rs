@@ -4,6 +4,7 @@ use crate::cli::args::InitArgs;
 use crate::cli::{CliError, passphrase, print};
 use crate::config::{Config, FILE_NAME, RunAs, render};
 use crate::engine::keys;
+use crate::twin::Report;
 use serde_json::json;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
@@ -26,10 +27,21 @@ pub fn init(data_dir: &Path, args: &InitArgs, as_json: bool) -> Result<(), CliEr
     let config = Fresh::check(&data_dir, args, args.mnemonic_file.as_ref().map(|_| args.birthday.unwrap_or_default()))?;
     let given = args.mnemonic_file.as_deref().map(passphrase::read_whole).transpose().map_err(usage)?;
     let made = make_keys(&data_dir, args, given.as_ref().map(|words| words.as_str()))?;
+    if let (Some(words), false) = (&given, args.relays.is_empty()) {
+        // Its account may have what a twin costs: a new one has nothing.
+        config.write()?;
+        let twin = crate::twin::at_init(&data_dir, words, &args.relays);
+        let told = if as_json {
+            report_json(&data_dir, &made.account, None, Some(&twin))
+        } else {
+            report_with_twin(&data_dir, &made.account, &twin)
+        };
+        return print(&told);
+    }
     let new_words = Some(made.mnemonic.as_str()).filter(|_| given.is_none());
     // Shown whatever happens to the config.
     let told = if as_json {
-        report_json(&data_dir, &made.account, new_words)
+        report_json(&data_dir, &made.account, new_words, None)
     } else {
         report(&data_dir, &made.account, new_words, !args.relays.is_empty())
     };
@@ -48,7 +60,7 @@ fn init_watcher(data_dir: &Path, args: &InitArgs, as_json: bool) -> Result<(), C
     config.write()?;
     let folder = data_dir.display();
     let told = if as_json {
-        report_json(data_dir, &account, None)
+        report_json(data_dir, &account, None, None)
     } else {
         let next = format!("Next: look through {folder}/{FILE_NAME}, then start the watcher with\n  twinswapd --data-dir {folder}");
         Zeroizing::new(format!("Made {folder}\nThe watcher's account, which holds no money: {account}\n\n{next}"))
@@ -116,10 +128,28 @@ fn report(data_dir: &Path, account: &Account, mnemonic: Option<&str>, is_twin: b
     Zeroizing::new(format!("Made {folder}\nThe engine's TF Chain account: {account}\n{}\n{next}", *words))
 }
 
-fn report_json(data_dir: &Path, account: &Account, mnemonic: Option<&str>) -> Zeroizing<String> {
-    Zeroizing::new(
-        json!({ "data_dir": data_dir, "config": data_dir.join(FILE_NAME), "account": account, "mnemonic": mnemonic }).to_string(),
-    )
+/// The account had its words already, and is to be a twin.
+fn report_with_twin(data_dir: &Path, account: &Account, twin: &Result<Report, CliError>) -> Zeroizing<String> {
+    let folder = data_dir.display();
+    let twin = match twin {
+        Ok(report) => report.told(),
+        Err(reason) => format!("It is no twin yet: {reason}\nMake it later with\n  twinswap twin --data-dir {folder}"),
+    };
+    let next = format!("Next: look through {folder}/{FILE_NAME}, then start the engine with\n  twinswapd --data-dir {folder}");
+    Zeroizing::new(format!("Made {folder}\nThe engine's TF Chain account: {account}\n{twin}\n\n{next}"))
+}
+
+/// With what came of the twin, if it was to be made.
+fn report_json(data_dir: &Path, account: &Account, mnemonic: Option<&str>, twin: Option<&Result<Report, CliError>>) -> Zeroizing<String> {
+    let (twin, failed) = match twin {
+        Some(Ok(report)) => (Some(report), None),
+        Some(Err(reason)) => (None, Some(reason.to_string())),
+        None => (None, None),
+    };
+    let config = data_dir.join(FILE_NAME);
+    let report =
+        json!({ "data_dir": data_dir, "config": config, "account": account, "mnemonic": mnemonic, "twin": twin, "twin_failed": failed });
+    Zeroizing::new(report.to_string())
 }
 
 /// What differs from the template.

@@ -15,12 +15,14 @@ use swap_contract::port::ChainError;
 
 /// A TF Chain node that does not answer is waited for no longer than this.
 const NODE_PATIENCE: Duration = Duration::from_secs(300);
+/// And while a folder is made, when it may still be down, no longer than this.
+const NODE_PATIENCE_AT_INIT: Duration = Duration::from_secs(60);
 /// What a twin may cost at most, in TFT units, to name to who has nothing: a tenth of a TFT.
 const ENOUGH: Units = Units(1_000_000);
 
 /// A twin, and what was done for it.
 #[derive(Debug, Serialize)]
-struct Report {
+pub(crate) struct Report {
     twin: u32,
     account: Account,
     relays: Vec<String>,
@@ -44,17 +46,23 @@ pub fn twin(data_dir: &Path, args: &TwinArgs, as_json: bool) -> Result<(), CliEr
     let passphrase = passphrase::existing(args.passphrase_file.as_deref()).map_err(usage)?;
     let keys = keys::unlock(&data_dir, &passphrase).map_err(usage)?;
     let relays = if args.relays.is_empty() { config.bus.relays.clone() } else { args.relays.clone() };
-    let report = set(&config, &keys, &relays)?;
+    let report = set(&config, &keys, &relays, NODE_PATIENCE)?;
     print(&if as_json { serde_json::to_string(&report).map_err(usage)? } else { report.told() })
 }
 
-fn set(config: &Config, keys: &Keys, relays: &[String]) -> Result<Report, CliError> {
+/// The same for a folder that was just made from existing words, with the passphrase still at hand.
+pub(crate) fn at_init(data_dir: &Path, words: &str, relays: &[String]) -> Result<Report, CliError> {
+    let config = Config::load(&data_dir.join(FILE_NAME), environment()).map_err(usage)?;
+    set(&config, &Keys::from_words(words).map_err(usage)?, relays, NODE_PATIENCE_AT_INIT)
+}
+
+fn set(config: &Config, keys: &Keys, relays: &[String], patience: Duration) -> Result<Report, CliError> {
     let domains = relays.iter().map(|relay| domain(relay)).collect::<Result<Vec<_>, _>>()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let work = async { tokio::time::timeout(NODE_PATIENCE, set_on_chain(config, keys, &domains)).await };
+    let work = async { tokio::time::timeout(patience, set_on_chain(config, keys, &domains)).await };
     match runtime.block_on(work) {
         Ok(done) => done,
-        Err(_) => Err(CliError::Usage(format!("the TF Chain node did not answer within {} s; try again", NODE_PATIENCE.as_secs()))),
+        Err(_) => Err(CliError::Usage(format!("the TF Chain node did not answer within {} s; try again", patience.as_secs()))),
     }
 }
 
@@ -104,7 +112,7 @@ impl Report {
         Self { twin: twin.id, account: twin.account, relays, public_key: hex::encode(twin.pk.unwrap_or_default()), steps: steps.collect() }
     }
 
-    fn told(&self) -> String {
+    pub(crate) fn told(&self) -> String {
         let mut lines = vec![
             format!("Twin {} of account {}", self.twin, self.account),
             format!("Reached as rmb:{} by way of {}", self.twin, self.relays.join(", ")),

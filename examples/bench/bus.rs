@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use twinswap::bus::Bus;
-use twinswap::bus::rmb::{RmbBus, Service, Settings, Twins};
+use twinswap::bus::rmb::{LOOK_EVERY, RmbBus, Service, Settings, Twins};
 use zeroize::Zeroizing;
 
 /// Fewer than a twin may call in a minute.
@@ -74,7 +74,14 @@ pub async fn measure() -> Result<Value> {
     let url = format!("ws://{}/", relay.address());
     let bus = |id| -> Result<RmbBus> {
         let relays = vec![url.parse().context("the relay's address")?];
-        Ok(RmbBus::start(Settings { identity: identity(id), relays, twins: Arc::new(Chain), now }))
+        Ok(RmbBus::start(Settings {
+            identity: identity(id),
+            relays,
+            follows_chain: false,
+            look_every: LOOK_EVERY,
+            twins: Arc::new(Chain),
+            now,
+        }))
     };
     let (caller, callee) = (bus(1)?, bus(2)?);
     callee.serve(Arc::new(Echo));

@@ -1,15 +1,17 @@
 //! What an engine does as a twin.
 
-use crate::town::{Town, WORDS, connected, identity, now, relay};
+use crate::town::{Chain, Town, WORDS, connected, identity, now, relay};
 use futures::{SinkExt, StreamExt};
 use rmb::envelope::{JSON, Message as Kind, Payload, Request};
 use rmb::signature::is_signed_by;
 use rmb::{Address, Envelope, token};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use twinswap::bus::rmb::{RmbBus, Settings, relays_of};
 use twinswap::bus::{Bus, BusError};
 
 #[tokio::test]
@@ -172,6 +174,34 @@ async fn a_relay_that_is_killed_loses_no_call() {
     town.house.close().await;
 }
 
+/// Where an agent knocks that takes its relays from the chain: it stays away from the old ones and goes to the new.
+#[tokio::test]
+async fn an_agent_follows_its_twin_to_other_relays() {
+    let chain = Chain::new();
+    let doors = [TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap()];
+    let domain = |door: &TcpListener| door.local_addr().unwrap().to_string();
+    chain.set_relay(1, &domain(&doors[0]));
+    let own = twinswap::bus::rmb::Twins::twin(&chain, 1).await.unwrap().unwrap();
+    let bus = RmbBus::start(Settings {
+        identity: identity(1, WORDS[0]),
+        relays: relays_of(&own),
+        follows_chain: true,
+        look_every: Duration::from_millis(20),
+        twins: Arc::new(chain.clone()),
+        now,
+    });
+    let knock = async |door: &TcpListener| tokio::time::timeout(Duration::from_secs(5), door.accept()).await.is_ok();
+    assert!(knock(&doors[0]).await);
+    chain.set_relay(1, &domain(&doors[1]));
+    assert!(knock(&doors[1]).await);
+    // What was under way is over by now.
+    while tokio::time::timeout(Duration::from_millis(100), doors[0].accept()).await.is_ok() {}
+    assert!(tokio::time::timeout(Duration::from_secs(3), doors[0].accept()).await.is_err(), "it comes back to the old one");
+    chain.set_relay(1, "");
+    assert!(knock(&doors[1]).await, "without any it stays where it is");
+    drop(bus);
+}
+
 #[tokio::test]
 async fn an_engine_that_was_away_gets_what_waited_for_it() {
     let town = Town::open().await;
@@ -184,12 +214,7 @@ async fn an_engine_that_was_away_gets_what_waited_for_it() {
         async move { bus.call("rmb:1", "node.hello", json!({})).await }
     });
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let back = twinswap::bus::rmb::RmbBus::start(twinswap::bus::rmb::Settings {
-        identity: identity(1, WORDS[0]),
-        relays: vec![format!("ws://{}/", town.relay.address()).parse().unwrap()],
-        twins: std::sync::Arc::new(town.chain.clone()),
-        now,
-    });
+    let back = crate::town::bus(&town.chain, &town.relay, 1);
     back.serve(std::sync::Arc::new(twinswap::rpc::OverBus::new(town.house.engine.clone()).unwrap()));
     connected(&back).await;
     assert!(call.await.unwrap().unwrap()["version"].is_string());

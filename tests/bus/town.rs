@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use swap_contract::document::Account;
 use swap_contract::time::UnixTime;
 use tokio::net::TcpListener;
-use twinswap::bus::rmb::{RmbBus, Settings};
+use twinswap::bus::rmb::{LOOK_EVERY, RmbBus, Settings};
 use twinswap::engine::keys::Keys;
 use twinswap::rpc::OverBus;
 
@@ -35,6 +35,11 @@ impl Chain {
             (id, Twin { id, account: keys.account(), relay: Some(DOMAIN.into()), pk: Some(pk) })
         });
         Self(Arc::new(Mutex::new(twins.collect())))
+    }
+
+    /// The twin has other relays from now on.
+    pub fn set_relay(&self, id: TwinId, relay: &str) {
+        self.0.lock().unwrap().get_mut(&id).unwrap().relay = Some(relay.into());
     }
 
     pub fn account(&self, id: TwinId) -> Account {
@@ -111,7 +116,8 @@ impl Town {
 pub fn bus(chain: &Chain, relay: &Relay, id: TwinId) -> RmbBus {
     let words = WORDS[usize::try_from(id).unwrap() - 1];
     let relays = vec![format!("ws://{}/", relay.address()).parse().unwrap()];
-    RmbBus::start(Settings { identity: identity(id, words), relays, twins: Arc::new(chain.clone()), now })
+    let twins = Arc::new(chain.clone());
+    RmbBus::start(Settings { identity: identity(id, words), relays, follows_chain: false, look_every: LOOK_EVERY, twins, now })
 }
 
 pub async fn connected(bus: &RmbBus) {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use swap_contract::policy::REGTEST;
 use swap_contract::time::UnixTime;
-use twinswap::bus::rmb::{RmbBus, Settings, Twins};
+use twinswap::bus::rmb::{LOOK_EVERY, RmbBus, Settings, Twins};
 use twinswap::engine::keys::Keys;
 use url::Url;
 
@@ -70,7 +70,14 @@ async fn main() -> Result<()> {
     let twin = chain.twin_of(&keys.account()).await?.ok_or_else(|| anyhow!("the account {} has no twin", keys.account()))?;
     let identity = Identity::new(twin.id, &keys.mini_secret())?;
     let redis = redis::Client::open(args.redis.as_str()).context("--redis")?;
-    let bus = RmbBus::start(Settings { identity, relays: args.relays, twins: Arc::new(Chain(chain)), now: wall_clock });
+    let bus = RmbBus::start(Settings {
+        identity,
+        relays: args.relays,
+        follows_chain: false,
+        look_every: LOOK_EVERY,
+        twins: Arc::new(Chain(chain)),
+        now: wall_clock,
+    });
     let mut out = std::io::stdout();
     writeln!(out, "ready twin={}", twin.id)?;
     out.flush()?;

@@ -1,4 +1,5 @@
 //! The relay from outside: what twins, other relays and strangers get from it.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use async_trait::async_trait;
 use futures::{SinkExt, StreamExt};

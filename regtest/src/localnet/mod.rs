@@ -102,6 +102,9 @@ pub struct Localnet {
     services: Vec<Service>,
     /// How to start each engine again.
     engine_specs: BTreeMap<String, Spec>,
+    /// And the relay, and when that is due.
+    relay_spec: Option<Spec>,
+    relay_back: Option<Instant>,
     /// How each engine's data folder was made.
     engine_makings: BTreeMap<String, engine::Making>,
     state: State,
@@ -178,6 +181,10 @@ impl Localnet {
                 self.start_engine(&who)?;
             }
         }
+        if self.relay_back.take_if(|back| Instant::now() >= *back).is_some() {
+            let spec = self.relay_spec.clone().ok_or_else(|| anyhow!("there is no relay"))?;
+            self.launch(spec)?;
+        }
         if Instant::now() >= self.next_block && self.is_running(bitcoin::SERVICE) {
             self.next_block = Instant::now() + Duration::from_secs(self.options.block_seconds);
             self.clock.mine(&self.bitcoin, 1)?;
@@ -225,6 +232,15 @@ impl Localnet {
             bail!("{who} does not run");
         };
         self.services.remove(place).kill()
+    }
+
+    /// SIGKILL: what waits in the relay is lost. It is started again after so long.
+    pub fn kill_relay(&mut self, away: Duration) -> Result<()> {
+        self.relay_back = Some(Instant::now() + away);
+        match self.services.iter().position(|service| service.name() == relay::SERVICE) {
+            Some(place) => self.services.remove(place).kill(),
+            None => Ok(()),
+        }
     }
 
     /// Starts an engine that was killed, with the same data, and returns when it sees both chains.

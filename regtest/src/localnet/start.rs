@@ -113,6 +113,8 @@ impl Localnet {
             options,
             services: Vec::new(),
             engine_specs: Default::default(),
+            relay_back: None,
+            relay_spec: relay.as_ref().map(|(spec, _)| spec.clone()),
             engine_makings: Default::default(),
             next_block: Instant::now(),
             stopped: false,

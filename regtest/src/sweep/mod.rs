@@ -29,7 +29,7 @@ use crate::progress::say;
 use crate::setup::{self, Parts, Tools};
 use books::Books;
 use play::Play;
-use point::{Point, Scene};
+use point::{Blow, Point, Scene};
 use std::path::Path;
 
 /// Bitcoin blocks come fast, so that depths are reached soon; an engine needs time to see each of them.
@@ -156,7 +156,10 @@ impl Sweep {
                     self.round(round.to_vec())?;
                 }
             } else {
-                self.round(points)?;
+                // The relay is everybody's.
+                let (without_relay, others): (Vec<_>, Vec<_>) = points.into_iter().partition(|point| point.blow == Blow::RelayGone);
+                self.round(others)?;
+                self.round(without_relay)?;
             }
         }
         Ok(())

@@ -16,6 +16,8 @@ use crate::rpc::Client;
 
 /// A swap that has not ended by then is stuck.
 const LIMIT: Duration = Duration::from_secs(180);
+/// A relay that was killed is away for so long.
+const RELAY_AWAY: Duration = Duration::from_secs(8);
 /// Between two looks at the same engines.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
 /// A clock is moved beyond a moment by so much.
@@ -90,7 +92,7 @@ impl Play {
         }
         let disk = match point.blow {
             Blow::PowerCut | Blow::Disk(..) => Some(Disk::under(localnet.folder(), localnet.data_dir(&victim)?)?),
-            Blow::Kill | Blow::KillBoth(_) | Blow::FolderLost => None,
+            Blow::Kill | Blow::KillBoth(_) | Blow::RelayGone | Blow::FolderLost => None,
         };
         let die_at = |moment: &str| vec!["--die-at".to_owned(), moment.to_owned()];
         match (&point.blow, &disk) {
@@ -170,6 +172,7 @@ impl Play {
                     std::fs::remove_dir_all(localnet.data_dir(who)?)?;
                     self.lost = Some(Lost::now());
                 }
+                (Blow::RelayGone, _) => localnet.kill_relay(RELAY_AWAY)?,
                 (Blow::Kill | Blow::KillBoth(_) | Blow::PowerCut | Blow::Disk(..), _) => {}
             }
         }
@@ -299,7 +302,7 @@ impl Play {
         let hit = match (&self.point.blow, &self.disk) {
             (Blow::Disk(..), Some(disk)) => disk.has_failed(),
             (Blow::KillBoth(_), _) => self.died.len() == 2,
-            (Blow::Kill | Blow::PowerCut | Blow::FolderLost | Blow::Disk(..), _) => !self.died.is_empty(),
+            (Blow::Kill | Blow::PowerCut | Blow::RelayGone | Blow::FolderLost | Blow::Disk(..), _) => !self.died.is_empty(),
         };
         if !hit {
             return Ok(self.end(format!("{word}, and the moment never came"), Verdict::Unexpected));

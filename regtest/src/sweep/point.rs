@@ -76,6 +76,8 @@ pub enum Blow {
     PowerCut,
     /// From its so manieth write on its disk takes nothing for a while. It may die of it.
     Disk(DiskError, u32),
+    /// It is killed, and so is the relay, which stays away for a while and has forgotten all when it is back.
+    RelayGone,
     /// It is killed, and its data folder is gone: it comes back from its words and the copies that others keep.
     FolderLost,
 }
@@ -128,6 +130,7 @@ impl fmt::Display for Point {
             Blow::PowerCut => write!(f, "power_cut.{}", self.moment),
             Blow::Disk(DiskError::Full, write) => write!(f, "disk_full.write_{write}"),
             Blow::Disk(DiskError::Broken, write) => write!(f, "disk_broken.write_{write}"),
+            Blow::RelayGone => write!(f, "relay_gone.{}", self.moment),
             Blow::FolderLost => write!(f, "folder_lost.{}", self.moment),
         }
     }
@@ -179,6 +182,20 @@ const DANGEROUS: &[&str] = &[
     "after.call.contract.countersign",
 ];
 
+/// Where something is on its way over the bus, or money is.
+const WITHOUT_RELAY: &[&str] = &[
+    "before.call.order.place",
+    "after.call.order.place",
+    "after.store.order",
+    "before.call.order.answer",
+    "after.store.order.offered",
+    "before.call.contract.countersign",
+    "after.call.contract.countersign",
+    "after.store.fund_alpha",
+    "after.send.fund_beta",
+    "after.send.redeem_beta",
+];
+
 /// Writes after which the disk fails: while the engine starts, while the swap is agreed on, and during it.
 const WRITES: &[u32] = &[1, 12, 30, 45, 60, 80];
 /// Of the kills of both engines that are not at two dangerous moments each so manieth is played.
@@ -194,6 +211,7 @@ pub fn kills(scene: Scene, extent: Extent) -> Vec<Point> {
             points.extend(power_cuts.step_by(3));
             points.extend(disk_failures().into_iter().skip(3).step_by(7));
             points.extend(both().into_iter().step_by(16));
+            points.extend(relay_gone().into_iter().step_by(7));
         }
         return points;
     }
@@ -201,6 +219,7 @@ pub fn kills(scene: Scene, extent: Extent) -> Vec<Point> {
     if scene == Scene::Completes {
         points.extend(disk_failures());
         points.extend(both());
+        points.extend(relay_gone());
     }
     points
 }
@@ -258,6 +277,12 @@ fn both() -> Vec<Point> {
     // A swap in one direction is as good as in the other when both are killed within it.
     let dangerous = dangerous.into_iter().filter(|(_, point)| point.maker_gives == "TFT");
     dangerous.chain(others.into_iter().step_by(SAMPLE * 3)).map(|(_, point)| point).collect()
+}
+
+fn relay_gone() -> Vec<Point> {
+    let mut points = moments(Scene::Completes, Blow::RelayGone, &["before", "after"]);
+    points.retain(|point| WITHOUT_RELAY.contains(&point.moment.as_str()));
+    points
 }
 
 fn disk_failures() -> Vec<Point> {

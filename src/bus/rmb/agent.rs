@@ -1,7 +1,7 @@
 //! The task that owns the agent: tells it what happens, and does what it says.
 
 use super::connection::{Connection, Dial};
-use super::{Service, Settings, Twins};
+use super::{Service, Settings, Twins, relays_of};
 use ::rmb::agent::{Agent, CallError, CallId, Command, Counters, Incoming, Now, Ticket};
 use ::rmb::envelope::Failure;
 use ::rmb::{Address, Identity, Twin, TwinId};
@@ -14,8 +14,6 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the agent is told that time has passed.
 const TICK: Duration = Duration::from_secs(1);
-/// How often the chain is asked for this very twin, in ticks.
-const OWN_EVERY: u64 = 60;
 /// Looks at the chain at once.
 const MAX_LOOK_UPS: usize = 8;
 /// Requests served at once; as many more as this wait.
@@ -55,7 +53,8 @@ pub(super) struct Task {
     look_ups: Arc<Semaphore>,
     served: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
-    ticks: u64,
+    follows_chain: bool,
+    look_every: Duration,
     /// This twin as the chain had it last.
     own: Option<Twin>,
 }
@@ -67,9 +66,10 @@ impl Task {
         service: Arc<OnceLock<Arc<dyn Service>>>,
         running: CancellationToken,
     ) -> Self {
-        let Settings { identity, relays, twins, now } = settings;
+        let Settings { identity, relays, follows_chain, look_every, twins, now } = settings;
         let identity = Arc::new(identity);
-        let connections: Vec<Connection> = relays.into_iter().enumerate().map(|(index, url)| Connection::new(index, url)).collect();
+        let connections: Vec<Connection> =
+            relays.into_iter().enumerate().map(|(index, url)| Connection::new(index, url, &running)).collect();
         let senders = connections.iter().map(|_| None).collect();
         Self {
             agent: Agent::new(identity.clone(), connections.len(), at(now)),
@@ -85,7 +85,8 @@ impl Task {
             look_ups: Arc::new(Semaphore::new(MAX_LOOK_UPS)),
             served: Arc::new(Semaphore::new(MAX_SERVED)),
             waiting: Arc::new(Semaphore::new(MAX_WAITING)),
-            ticks: 0,
+            follows_chain,
+            look_every,
             own: None,
         }
     }
@@ -95,27 +96,22 @@ impl Task {
         for connection in 0..self.connections.len() {
             self.connect(connection, Duration::ZERO);
         }
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let [mut tick, mut look] = [TICK, self.look_every].map(tokio::time::interval);
+        for interval in [&mut tick, &mut look] {
+            interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        }
         let running = self.running.clone();
         loop {
             tokio::select! {
                 () = running.cancelled() => return,
                 Some(input) = inputs.recv() => self.take_in(input),
-                _ = tick.tick() => self.tick(),
+                _ = tick.tick() => self.agent.handle_timeout(at(self.now)),
+                _ = look.tick() => self.look_up(self.identity.twin()),
             }
             while let Some(command) = self.agent.next_command() {
                 self.act(command);
             }
         }
-    }
-
-    fn tick(&mut self) {
-        if self.ticks.is_multiple_of(OWN_EVERY) {
-            self.look_up(self.identity.twin());
-        }
-        self.ticks += 1;
-        self.agent.handle_timeout(at(self.now));
     }
 
     /// Says what is not as it should be with this twin on the chain, once for each change: others find it there, and seal to that key.
@@ -127,13 +123,16 @@ impl Task {
         if own.pk.as_deref() != Some(&self.identity.pk()[..]) {
             tracing::warn!(twin, "others cannot seal what they send to this twin: run `twinswap twin` to put its key on the chain");
         }
-        let connects_to = |domain: &str| self.connections.iter().any(|connection| connection.url.host_str() == Some(domain));
-        if !own.relays().any(connects_to) {
+        if self.follows_chain {
+            self.follow(own);
+        }
+        let live = || self.connections.iter().filter(|connection| connection.is_live());
+        let connects_to = |domain: &str| live().any(|connection| connection.url.host_str() == Some(domain));
+        if !self.follows_chain && !own.relays().any(connects_to) {
             tracing::warn!(
                 twin,
                 relays = own.relay,
-                "the chain names none of the relays that this engine connects to, so others do not find it: run `twinswap twin`, or \
-                 restart the engine to take the chain's"
+                "the chain names none of the relays that this engine connects to, so others do not find it: run `twinswap twin`"
             );
         } else if self.own.is_some() {
             tracing::info!(twin, relays = own.relay, "this twin has changed on the chain");
@@ -141,9 +140,35 @@ impl Task {
         self.own = Some(own.clone());
     }
 
+    /// Connects to the relays that the chain names, and to no others. Without any it stays where it is.
+    fn follow(&mut self, own: &Twin) {
+        let wanted = relays_of(own);
+        if wanted.is_empty() {
+            return tracing::warn!(twin = own.id, "this twin has no relay on the chain any more: run `twinswap twin --relay wss://...`");
+        }
+        for index in 0..self.connections.len() {
+            let connection = &self.connections[index];
+            if connection.is_live() && !wanted.contains(&connection.url) {
+                connection.leave();
+                self.senders[index] = None;
+                self.agent.handle_disconnected(index, at(self.now));
+            }
+        }
+        for url in wanted {
+            if !self.connections.iter().any(|connection| connection.is_live() && connection.url == url) {
+                let index = self.agent.add_relay(at(self.now));
+                self.connections.push(Connection::new(index, url, &self.running));
+                self.senders.push(None);
+                self.connect(index, Duration::ZERO);
+            }
+        }
+    }
+
     fn take_in(&mut self, input: Input) {
         let now = at(self.now);
         match input {
+            // What it said before it was left.
+            Input::Connected(relay, _) | Input::Disconnected(relay) | Input::Frame(relay, _) if !self.connections[relay].is_live() => {}
             Input::Connected(relay, sender) => {
                 self.senders[relay] = Some(sender);
                 self.agent.handle_connected(relay, now);
@@ -178,10 +203,10 @@ impl Task {
         match command {
             // What does not fit into a connection's queue is said again later.
             Command::Transmit { relay, frame } => {
-                if let Some(sender) = &self.senders[relay] {
-                    if sender.try_send(frame).is_err() {
-                        tracing::debug!(relay, "a frame did not fit into the queue of its relay");
-                    }
+                if let Some(sender) = &self.senders[relay]
+                    && sender.try_send(frame).is_err()
+                {
+                    tracing::debug!(relay, "a frame did not fit into the queue of its relay");
                 }
             }
             // Its task ends when nobody holds the sender, and tells so.
@@ -197,14 +222,14 @@ impl Task {
     }
 
     fn connect(&mut self, relay: usize, pause: Duration) {
-        let Connection { index, url, .. } = &self.connections[relay];
+        let Connection { index, url, live, .. } = &self.connections[relay];
         let dial = Dial { index: *index, url: url.clone(), identity: self.identity.clone(), now: self.now, pause };
-        self.spawn(dial.run(self.inputs.clone()));
+        spawn(live.clone(), dial.run(self.inputs.clone()));
     }
 
     fn look_up(&self, id: TwinId) {
         let (twins, inputs, places) = (self.twins.clone(), self.inputs.clone(), self.look_ups.clone());
-        self.spawn(async move {
+        spawn(self.running.clone(), async move {
             let _place = places.acquire_owned().await;
             let twin = twins.twin(id).await;
             drop(inputs.send(Input::Twin(id, twin)).await);
@@ -218,7 +243,7 @@ impl Task {
             let busy = Failure { code: 500, message: "the engine has too much to do; try again".into() };
             return drop(inputs.try_send(Input::Answer(ticket, Err(busy))));
         };
-        self.spawn(async move {
+        spawn(self.running.clone(), async move {
             let _place = places.acquire_owned().await;
             drop(waits);
             let answer = match service {
@@ -228,16 +253,15 @@ impl Task {
             drop(inputs.send(Input::Answer(ticket, answer)).await);
         });
     }
+}
 
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let running = self.running.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                () = running.cancelled() => {}
-                () = work => {}
-            }
-        });
-    }
+fn spawn(running: CancellationToken, work: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(async move {
+        tokio::select! {
+            () = running.cancelled() => {}
+            () = work => {}
+        }
+    });
 }
 
 fn at(now: fn() -> UnixTime) -> Now {

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_util::sync::CancellationToken;
 
 /// A relay answers within this time.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,12 +30,23 @@ const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 pub(super) struct Connection {
     pub(super) index: usize,
     pub(super) url: url::Url,
+    /// Until it is left.
+    pub(super) live: CancellationToken,
     failures: u32,
 }
 
 impl Connection {
-    pub(super) fn new(index: usize, url: url::Url) -> Self {
-        Self { index, url, failures: 0 }
+    pub(super) fn new(index: usize, url: url::Url, running: &CancellationToken) -> Self {
+        Self { index, url, live: running.child_token(), failures: 0 }
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        !self.live.is_cancelled()
+    }
+
+    /// For ever.
+    pub(super) fn leave(&self) {
+        self.live.cancel();
     }
 
     /// How long to wait before the next try: twice as long each time, and not in step with others.
@@ -42,7 +54,7 @@ impl Connection {
         let (first, longest) = PAUSES;
         let pause = first.saturating_mul(1 << self.failures.min(10)).min(longest);
         self.failures += 1;
-        pause / 2 + pause.mul_f64(0.5 * rand::random::<f64>())
+        rand::random_range(pause / 2..=pause)
     }
 
     /// It brought something.
@@ -150,7 +162,7 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_a_bound_and_begin_anew_when_it_works() {
-        let mut connection = Connection::new(0, url::Url::parse("ws://relay.test").unwrap());
+        let mut connection = Connection::new(0, url::Url::parse("ws://relay.test").unwrap(), &CancellationToken::new());
         for _ in 0..40 {
             let pause = connection.pause();
             assert!(pause >= PAUSES.0 / 2 && pause <= PAUSES.1);

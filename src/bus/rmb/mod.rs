@@ -35,6 +35,10 @@ pub const SERVICE: &str = "twinswap.";
 pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
 /// How much longer a call may take than it lives.
 const GRACE: Duration = Duration::from_secs(5);
+/// How often the chain is asked for an engine's own twin.
+pub const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// No more relays of a twin are connected; rmb-peer takes as many.
+const MAX_RELAYS: usize = 4;
 /// What may happen before the agent gets to it; more, and whoever tells it waits.
 const INPUTS: usize = 1024;
 
@@ -58,6 +62,10 @@ pub struct Settings {
     pub identity: Identity,
     /// `ws(s)` addresses of its relays. All of them are connected.
     pub relays: Vec<url::Url>,
+    /// Whether these are what the chain has, and change with it.
+    pub follows_chain: bool,
+    /// How often the chain is asked for this very twin.
+    pub look_every: Duration,
     /// Who knows the twins.
     pub twins: Arc<dyn Twins>,
     /// This computer's clock.
@@ -119,6 +127,11 @@ impl RmbBus {
         self.0.inputs.send(Input::Status(reply)).await.ok()?;
         status.await.ok()
     }
+}
+
+/// Where the relays listen that the chain names for a twin.
+pub fn relays_of(twin: &Twin) -> Vec<url::Url> {
+    twin.relays().filter_map(|domain| format!("wss://{domain}/").parse().ok()).take(MAX_RELAYS).collect()
 }
 
 /// The address of a twin.

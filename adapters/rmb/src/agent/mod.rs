@@ -264,6 +264,13 @@ impl Agent {
         self.commands.pop_front()
     }
 
+    /// One more relay, not connected yet. Returns its place in the list.
+    pub fn add_relay(&mut self, now: Now) -> usize {
+        self.at(now);
+        self.relays.push(Relay { connected: false, heard: self.now, pinged: self.now });
+        self.relays.len() - 1
+    }
+
     /// A connection to a relay stands. What could not leave before leaves now, oldest first.
     pub fn handle_connected(&mut self, relay: usize, now: Now) {
         self.at(now);
@@ -282,11 +289,11 @@ impl Agent {
     /// Time goes on.
     pub fn handle_timeout(&mut self, now: Now) {
         self.at(now);
-        for (call, error) in self.calls.expired(now) {
+        for (call, error) in self.calls.expired(self.now) {
             self.commands.push_back(Command::Done { call, result: Err(error) });
         }
-        self.served.forget_old(now);
-        self.known.forget_old(now);
+        self.served.forget_old(self.now);
+        self.known.forget_old(self.now);
         self.held.retain(|_, held| {
             held.retain(|(_, envelope)| envelope.expires_at() > now.as_secs());
             !held.is_empty()
