@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use swap_contract::amount::{Price, Sats, Units};
 use swap_contract::bytes::{OfferId, OrderId, SwapId};
 use swap_contract::decide::Outcome;
-use swap_contract::document::{Account, Asset, Contract, Network, Offer, Order, Role, Signature, Signed, Tags};
+use swap_contract::document::{Account, Acknowledgement, Asset, Contract, Decision, Network, Offer, Order, Role, Signature, Signed, Tags};
 use swap_contract::event::{Event, Step};
 use swap_contract::explain::{Explanation, Phase};
 use swap_contract::leg::{HtlcRef, Side, TxRef};
@@ -245,8 +245,20 @@ pub struct OrderView {
     pub offer: OfferId,
     /// What it trades.
     pub amount: AmountPair,
+    /// When the maker decides on it, or did, once that is known.
+    pub decide_at: Option<UnixTime>,
     /// The swap it led to.
     pub swap: Option<SwapId>,
+}
+
+/// What a maker has signed about an order.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct OrderChoice {
+    /// That it will be considered, and when.
+    pub acknowledgement: Option<Signed<Acknowledgement>>,
+    /// How it was decided, on this order and all others of its waiting period. A maker whose decision leaves out an order that it
+    /// has acknowledged has cheated.
+    pub decision: Option<Signed<Decision>>,
 }
 
 /// A maker's answer to a taker who asks after its order.
@@ -256,6 +268,12 @@ pub struct OrderAnswer {
     pub state: OrderState,
     /// Why it was refused.
     pub reason: Option<String>,
+    /// The maker's word that it will be considered, and when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledgement: Option<Signed<Acknowledgement>>,
+    /// How the maker decided on it and on the others, once it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Signed<Decision>>,
     /// The contract with the maker's signature.
     pub contract: Option<Signed<Contract>>,
 }

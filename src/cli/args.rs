@@ -317,6 +317,8 @@ Examples:
     List(PageArgs),
     /// One order
     Show(IdArg),
+    /// How the maker chose among the orders of this one's waiting period: by price, then by a draw that anybody can repeat
+    Choice(IdArg),
     /// Take an order back, as long as no contract is signed
     Cancel(IdArg),
 }

@@ -89,6 +89,7 @@ impl Session<'_> {
             OrderCommand::Submit(args) => self.show("order.submit", args.order()?, show::order).await,
             OrderCommand::List(page) => self.show("order.list", page.query(), show::orders).await,
             OrderCommand::Show(id) => self.by_id("order", "get", id, show::order).await,
+            OrderCommand::Choice(id) => self.by_id("order", "choice", id, show::choice).await,
             OrderCommand::Cancel(id) => self.by_id("order", "cancel", id, show::order).await,
         }
     }

@@ -4,7 +4,7 @@ mod market;
 mod restore;
 mod swap;
 
-pub use market::{offer, offers, order, orders, preview};
+pub use market::{choice, offer, offers, order, orders, preview};
 pub use restore::{restored, unexplained};
 pub use swap::{explanation, history, line, receipt, swap, swaps};
 

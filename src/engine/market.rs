@@ -10,12 +10,9 @@ use crate::store::{NewOrder, NewSwap, OrderRow};
 use futures::StreamExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::time::Duration;
-use swap_contract::bytes::{OfferId, OrderId, Salt};
-use swap_contract::document::{Asset, Contract, Order, Role, Signed, SignedContract, verify_party};
+use swap_contract::bytes::{OrderId, Salt};
+use swap_contract::document::{Asset, Contract, MAX_CONSIDERED, Order, Role, Signed, SignedContract, verify_party};
 use swap_contract::leg::Side;
 use swap_contract::port::SwapKeys;
 use swap_contract::swap::Swap;
@@ -25,7 +22,7 @@ use tracing::{debug, info, warn};
 /// How often waiting orders are looked at.
 const TICK: Duration = Duration::from_millis(500);
 /// Orders that may wait under one offer.
-const MAX_WAITING: usize = 100;
+const MAX_WAITING: usize = MAX_CONSIDERED;
 /// Makers that are asked at the same time.
 const CONCURRENT_CALLS: usize = 16;
 
@@ -62,12 +59,25 @@ impl Engine {
         self.check_funds(gives, sats, order.amount).await?;
         let signed = Signed { signature: self.keys().sign(&order), document: order };
         let id = signed.document.id();
-        let new =
-            NewOrder { direction: Direction::Placed, offer, signed, reach: submit.reach.clone(), decide_at: UnixTime(0), now: rules.now };
+        let new = NewOrder {
+            direction: Direction::Placed,
+            offer,
+            signed,
+            reach: submit.reach.clone(),
+            decide_at: UnixTime(0),
+            acknowledgement: None,
+            now: rules.now,
+        };
         self.keep("order", self.store().insert_order(&new)).await?;
         info!(order = %id, reach = submit.reach, "order placed");
         match self.call::<_, OrderAnswer>(&submit.reach, "order.place", &PlaceOrder { signed: new.signed }).await {
-            Ok(_) => {}
+            Ok(answer) => {
+                if let Some(row) = self.store().order(&id).await?
+                    && let Err(failure) = self.note_choice(&row, &answer).await
+                {
+                    debug!(order = %id, %failure, "the maker's word is not kept yet");
+                }
+            }
             Err(refused @ ApiError::CounterpartyRefused { .. }) => {
                 let states = (OrderState::Waiting, OrderState::Refused);
                 self.move_order(&id, states, Some(&refused.to_string()), None).await?;
@@ -106,9 +116,10 @@ impl Engine {
         if same.len() >= MAX_WAITING || waiting.len() >= MAX_WAITING * 10 {
             return Err(ApiError::TooMany { what: "waiting orders" });
         }
-        // The period runs from the first order on, for all of them.
-        let decide_at = same.iter().map(|row| row.decide_at).min().unwrap_or(rules.now.plus(offer.waiting_period));
-        let new = NewOrder { direction: Direction::Received, offer, signed: place.signed, reach: String::new(), decide_at, now: rules.now };
+        let signed = self.acknowledge(order.offer, id, offer.waiting_period, &same).await?;
+        let (decide_at, acknowledgement) = (signed.document.decide_at, Some(signed));
+        let (direction, signed, reach, now) = (Direction::Received, place.signed, String::new(), rules.now);
+        let new = NewOrder { direction, offer, signed, reach, decide_at, acknowledgement, now };
         self.keep("order", self.store().insert_order(&new)).await?;
         info!(order = %id, "order received");
         self.order_answer(id).await
@@ -118,7 +129,9 @@ impl Engine {
     pub async fn order_answer(&self, id: OrderId) -> Result<OrderAnswer, ApiError> {
         match self.store().order(&id).await? {
             Some(row) if row.direction == Direction::Received => {
-                Ok(OrderAnswer { state: row.state, reason: row.reason, contract: row.contract })
+                let decision = self.store().decision(&row.signed.document.offer, row.decide_at).await?;
+                let OrderRow { state, reason, acknowledgement, contract, .. } = row;
+                Ok(OrderAnswer { state, reason, acknowledgement, decision, contract })
             }
             Some(_) | None => Err(ApiError::NotFound { what: "order" }),
         }
@@ -204,77 +217,15 @@ impl Engine {
         Ok(count)
     }
 
-    /// The maker's side. Says how many orders there were.
-    pub(super) async fn decide(&self) -> Result<usize, ApiError> {
-        let _guard = self.market_lock().await;
-        let received = self.pending(Direction::Received).await?;
-        let count = received.len();
-        let now = self.now();
-        let mut by_offer: BTreeMap<OfferId, Vec<OrderRow>> = BTreeMap::new();
-        for row in received {
-            let id = row.signed.document.id();
-            match row.state {
-                OrderState::Waiting if row.decide_at <= now => by_offer.entry(row.signed.document.offer).or_default().push(row),
-                OrderState::Offered if is_late(&row, now, self.policy().clock_skew) => {
-                    let states = (OrderState::Offered, OrderState::Expired);
-                    self.move_order(&id, states, Some("not countersigned in time"), None).await?;
-                }
-                OrderState::Waiting
-                | OrderState::Offered
-                | OrderState::Agreed
-                | OrderState::Refused
-                | OrderState::Expired
-                | OrderState::Cancelled => {}
-            }
-        }
-        for (_, mut orders) in by_offer {
-            orders.sort_by(rank);
-            for row in orders {
-                let id = row.signed.document.id();
-                match self.draw_up(&row).await {
-                    Ok(contract) => {
-                        info!(order = %id, contract = %contract.document.id(), "contract offered");
-                        let states = (OrderState::Waiting, OrderState::Offered);
-                        self.move_order(&id, states, None, Some(&contract)).await?;
-                    }
-                    Err(failure) if failure.is_passing() => debug!(%failure, "cannot decide yet"),
-                    Err(reason) => {
-                        info!(order = %id, %reason, "order refused");
-                        let states = (OrderState::Waiting, OrderState::Refused);
-                        self.move_order(&id, states, Some(&reason.to_string()), None).await?;
-                    }
-                }
-            }
-        }
-        Ok(count)
-    }
-
-    async fn draw_up(&self, row: &OrderRow) -> Result<Signed<Contract>, ApiError> {
-        let rules = self.rules();
-        let order = &row.signed.document;
-        if order.expires_at <= rules.now {
-            return Err(ApiError::WrongState { reason: "the order expired".into() });
-        }
-        let offer_row = self.store().offer(&order.offer).await?.ok_or(ApiError::NotFound { what: "offer" })?;
-        let remaining = row.offer.max.0.saturating_sub(offer_row.taken);
-        if offer_row.cancelled || order.amount.0 > remaining {
-            return Err(ApiError::WrongState { reason: "the offer is taken or cancelled".into() });
-        }
-        let sats = order.price.cost(order.amount).unwrap_or_default();
-        self.check_funds(row.offer.gives, sats, order.amount).await?;
-        let salt = self.fresh_salt();
-        let alpha_now = self.alpha_tip()?.time;
-        let hashlock = self.keys().preimage(&salt).hashlock();
-        let key = self.keys().alpha_key(&salt);
-        let contract = Contract::draw_up(&row.offer, order, key, hashlock, salt, alpha_now, &rules)?;
-        Ok(Signed { signature: self.keys().sign(&contract), document: contract })
-    }
-
     /// The taker's side.
     async fn pursue(&self, row: OrderRow) -> Result<(), ApiError> {
         let order = &row.signed.document;
         let id = order.id();
         let answer: Result<OrderAnswer, ApiError> = self.call(&row.reach, "order.answer", &crate::api::ById { id }).await;
+        let noted = match &answer {
+            Ok(answer) => self.note_choice(&row, answer).await,
+            Err(_) => Ok(()),
+        };
         match (row.state, answer) {
             (OrderState::Waiting, Ok(OrderAnswer { state: OrderState::Offered, contract: Some(contract), .. })) => {
                 match self.check_contract(&row, &contract) {
@@ -303,6 +254,10 @@ impl Engine {
                 None => Ok(()),
             },
             (_, Ok(OrderAnswer { state: OrderState::Refused | OrderState::Expired | OrderState::Cancelled, reason, .. })) => {
+                // How it was decided is asked for once more: later nobody does.
+                if order.expires_at > self.now() {
+                    noted?;
+                }
                 let reason = reason.unwrap_or_else(|| "the maker gave no reason".into());
                 self.move_order(&id, (row.state, OrderState::Refused), Some(&reason), None).await?;
                 Ok(())
@@ -356,7 +311,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn pending(&self, direction: Direction) -> Result<Vec<OrderRow>, ApiError> {
+    pub(super) async fn pending(&self, direction: Direction) -> Result<Vec<OrderRow>, ApiError> {
         Ok(self.store().pending_orders(direction).await?)
     }
 
@@ -402,7 +357,7 @@ impl Engine {
     }
 
     /// Moves an order from one state to another, if it is in the first. Says whether it was.
-    async fn move_order(
+    pub(super) async fn move_order(
         &self,
         id: &OrderId,
         states: (OrderState, OrderState),
@@ -420,7 +375,7 @@ impl Engine {
         Ok(self.keep(what, self.store().update_order(id, states, reason, contract)).await?)
     }
 
-    fn fresh_salt(&self) -> Salt {
+    pub(super) fn fresh_salt(&self) -> Salt {
         let mut salt = [0u8; 32];
         self.0.host.fill(&mut salt);
         Salt(salt)
@@ -442,22 +397,4 @@ impl Engine {
         })?;
         serde_json::from_value(value).map_err(|error| ApiError::Counterparty { reason: format!("it answered nonsense: {error}") })
     }
-}
-
-/// Best price for the maker first; equal prices by a draw from both documents' ids, which no arrival order moves.
-fn rank(a: &OrderRow, b: &OrderRow) -> Ordering {
-    let by_price = a.signed.document.price.compare(&b.signed.document.price);
-    let by_price = match a.offer.gives {
-        Asset::Tft => by_price.reverse(),
-        Asset::Btc => by_price,
-    };
-    by_price.then_with(|| draw(a).cmp(&draw(b)))
-}
-
-fn draw(row: &OrderRow) -> [u8; 32] {
-    Sha256::new().chain_update(row.offer.id().0).chain_update(row.signed.document.id().0).finalize().into()
-}
-
-fn is_late(row: &OrderRow, now: UnixTime, skew: swap_contract::time::Span) -> bool {
-    row.contract.as_ref().is_none_or(|contract| contract.document.countersign_by.plus(skew) < now)
 }

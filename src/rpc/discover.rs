@@ -163,6 +163,7 @@ mod tests {
     #[test]
     fn counterparties_see_the_public_methods_and_no_others() {
         let expected = [
+            "order.choice",
             "swap.receipt",
             "node.hello",
             "offer.list",

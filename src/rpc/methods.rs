@@ -56,6 +56,8 @@ pub fn table() -> Vec<Method> {
             |engine: Engine, query: ListQuery| async move { engine.order_list(query).await }),
         Method::call("order.get", Owner, "One order, placed or received.",
             |engine: Engine, order: ById<OrderId>| async move { engine.order_get(order.id).await }),
+        Method::call("order.choice", Anybody, "What the maker has signed about an order: how it chose among all of its waiting period, by price and by draw.",
+            |engine: Engine, order: ById<OrderId>| async move { engine.order_choice(order.id).await }),
         Method::call("order.cancel", Owner, "Takes an order back, as long as no contract is signed.",
             |engine: Engine, order: ById<OrderId>| async move { engine.order_cancel(order.id).await }),
         Method::call("swap.list", Owner, "Swaps, newest first.",

@@ -3,7 +3,7 @@
 use super::{Store, StoreError, exists_or, from_json, json, to_db};
 use sqlx::FromRow;
 use swap_contract::bytes::{Hashlock, OfferId, OrderId, SwapId};
-use swap_contract::document::{Account, Contract, Offer, Order, Signed};
+use swap_contract::document::{Account, Acknowledgement, Contract, Decision, Offer, Order, Signed};
 use swap_contract::time::UnixTime;
 
 use crate::api::{Direction, OrderState};
@@ -30,8 +30,10 @@ pub struct NewOrder {
     pub signed: Signed<Order>,
     /// The maker's address, for placed orders.
     pub reach: String,
-    /// End of the waiting period.
+    /// End of the waiting period: 0 for placed orders, until the maker says.
     pub decide_at: UnixTime,
+    /// The maker's word that it will be considered, for received orders.
+    pub acknowledgement: Option<Signed<Acknowledgement>>,
     /// This computer's clock.
     pub now: UnixTime,
 }
@@ -51,10 +53,21 @@ pub struct OrderRow {
     pub state: OrderState,
     /// Why it was refused.
     pub reason: Option<String>,
-    /// End of the waiting period.
+    /// End of the waiting period: 0 as long as the maker has not said.
     pub decide_at: UnixTime,
+    /// The maker's word that it will be considered.
+    pub acknowledgement: Option<Signed<Acknowledgement>>,
     /// The contract with the maker's signature.
     pub contract: Option<Signed<Contract>>,
+}
+
+/// What becomes of one order of a round.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// The order.
+    pub id: OrderId,
+    /// A contract for those that were chosen, a reason for the others.
+    pub answer: Result<Signed<Contract>, String>,
 }
 
 impl OrderRow {
@@ -80,6 +93,7 @@ struct OrderDbRow {
     state: String,
     reason: Option<String>,
     decide_at: i64,
+    acknowledgement: Option<String>,
     contract: Option<String>,
 }
 
@@ -87,10 +101,11 @@ const OFFER_BY_ID: &str = "SELECT id, signed, cancelled FROM offers WHERE id = $
 const OFFER_PAGE: &str = "SELECT o.id, o.signed, o.cancelled FROM offers o WHERE ($1 = 0 OR (o.cancelled = 0 AND o.expires_at > $1)) AND \
     ($2 = '' OR (o.created_at, o.id) < (SELECT b.created_at, b.id FROM offers b WHERE b.id = $2)) \
     ORDER BY o.created_at DESC, o.id DESC LIMIT $3";
-const ORDERS_PENDING: &str = "SELECT direction, offer, signed, reach, state, reason, decide_at, contract FROM orders \
+const ORDERS_PENDING: &str = "SELECT direction, offer, signed, reach, state, reason, decide_at, acknowledgement, contract FROM orders \
     WHERE state IN ('waiting', 'offered') AND direction = $1 ORDER BY created_at, id LIMIT 2000";
-const ORDER_BY_ID: &str = "SELECT direction, offer, signed, reach, state, reason, decide_at, contract FROM orders WHERE id = $1";
-const ORDER_PAGE: &str = "SELECT o.direction, o.offer, o.signed, o.reach, o.state, o.reason, o.decide_at, o.contract FROM orders o \
+const ORDER_BY_ID: &str =
+    "SELECT direction, offer, signed, reach, state, reason, decide_at, acknowledgement, contract FROM orders WHERE id = $1";
+const ORDER_PAGE: &str = "SELECT o.direction, o.offer, o.signed, o.reach, o.state, o.reason, o.decide_at, o.acknowledgement, o.contract FROM orders o \
     WHERE ($1 = 0 OR o.state IN ('waiting', 'offered')) AND \
     ($2 = '' OR (o.created_at, o.id) < (SELECT b.created_at, b.id FROM orders b WHERE b.id = $2)) \
     ORDER BY o.created_at DESC, o.id DESC LIMIT $3";
@@ -170,8 +185,8 @@ impl Store {
     /// Stores a new order. Refuses one that was taken before.
     pub async fn insert_order(&self, new: &NewOrder) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO orders (id, direction, offer_id, offer, signed, reach, state, decide_at, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, 'waiting', $7, $8)",
+            "INSERT INTO orders (id, direction, offer_id, offer, signed, reach, state, decide_at, acknowledgement, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, 'waiting', $7, $8, $9)",
         )
         .bind(new.signed.document.id().to_string())
         .bind(direction_name(new.direction))
@@ -180,6 +195,7 @@ impl Store {
         .bind(json(&new.signed))
         .bind(&new.reach)
         .bind(to_db(new.decide_at.0))
+        .bind(new.acknowledgement.as_ref().map(json))
         .bind(to_db(new.now.0))
         .execute(self.pool())
         .await
@@ -207,6 +223,67 @@ impl Store {
         .execute(self.pool())
         .await?;
         Ok(moved.rows_affected() == 1)
+    }
+
+    /// Keeps the maker's word about a placed order.
+    pub async fn acknowledge_order(&self, signed: &Signed<Acknowledgement>) -> Result<(), StoreError> {
+        sqlx::query("UPDATE orders SET acknowledgement = $1, decide_at = $2 WHERE id = $3 AND direction = 'placed'")
+            .bind(json(signed))
+            .bind(to_db(signed.document.decide_at.0))
+            .bind(signed.document.order.to_string())
+            .execute(self.pool())
+            .await?;
+        Ok(())
+    }
+
+    /// Keeps a decision of this maker, and what it is to each of its orders that still waits: all of it or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] if there was a decision already.
+    pub async fn decide_orders(&self, signed: &Signed<Decision>, decided: &[Decided]) -> Result<(), StoreError> {
+        let mut tx = self.pool().begin().await?;
+        insert_decision(signed).execute(&mut *tx).await.map_err(exists_or)?;
+        for Decided { id, answer } in decided {
+            let (state, reason, contract) = match answer {
+                Ok(contract) => (OrderState::Offered, None, Some(json(contract))),
+                Err(reason) => (OrderState::Refused, Some(reason), None),
+            };
+            sqlx::query("UPDATE orders SET state = $1, reason = $2, contract = $3 WHERE id = $4 AND state = 'waiting'")
+                .bind(state_name(state))
+                .bind(reason)
+                .bind(contract)
+                .bind(id.to_string())
+                .execute(&mut *tx)
+                .await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Keeps another maker's decision. The first of a round stays.
+    pub async fn keep_decision(&self, signed: &Signed<Decision>) -> Result<(), StoreError> {
+        match insert_decision(signed).execute(self.pool()).await.map_err(exists_or) {
+            Ok(_) | Err(StoreError::Exists { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How a round was decided.
+    pub async fn decision(&self, offer: &OfferId, decide_at: UnixTime) -> Result<Option<Signed<Decision>>, StoreError> {
+        let found: Option<String> = sqlx::query_scalar("SELECT signed FROM decisions WHERE offer_id = $1 AND decide_at = $2")
+            .bind(offer.to_string())
+            .bind(to_db(decide_at.0))
+            .fetch_optional(self.pool())
+            .await?;
+        found.map(|text| from_json("decisions", &text)).transpose()
+    }
+
+    /// When the last round of an offer was decided, if any was.
+    pub async fn last_round(&self, offer: &OfferId) -> Result<Option<UnixTime>, StoreError> {
+        let last: Option<i64> = sqlx::query_scalar("SELECT MAX(decide_at) FROM decisions WHERE offer_id = $1")
+            .bind(offer.to_string())
+            .fetch_one(self.pool())
+            .await?;
+        Ok(last.map(|at| UnixTime(at.unsigned_abs())))
     }
 
     /// One order.
@@ -238,8 +315,17 @@ fn order_row(row: OrderDbRow) -> Result<OrderRow, StoreError> {
         state: state_by_name(&row.state)?,
         reason: row.reason,
         decide_at: UnixTime(row.decide_at.unsigned_abs()),
+        acknowledgement: row.acknowledgement.map(|text| from_json("orders", &text)).transpose()?,
         contract: row.contract.map(|text| from_json("orders", &text)).transpose()?,
     })
+}
+
+fn insert_decision(signed: &Signed<Decision>) -> sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments> {
+    let Decision { offer, decide_at, .. } = &signed.document;
+    sqlx::query("INSERT INTO decisions (offer_id, decide_at, signed) VALUES ($1, $2, $3)")
+        .bind(offer.to_string())
+        .bind(to_db(decide_at.0))
+        .bind(json(signed))
 }
 
 fn direction_name(direction: Direction) -> &'static str {

@@ -7,7 +7,7 @@ mod swaps;
 mod wallet;
 mod watch;
 
-pub use market::{NewOrder, OfferRow, OrderRow};
+pub use market::{Decided, NewOrder, OfferRow, OrderRow};
 pub use memory::MemoryStore;
 pub use swaps::{NewSwap, OutboxRow, StoredSwap};
 pub use watch::Watched;

@@ -1,5 +1,6 @@
 //! Whole engines on chains in memory: swaps complete, stuck ones are refunded, and a crash at any moment changes nothing.
 
+mod choice;
 mod restore;
 mod watcher;
 mod world;

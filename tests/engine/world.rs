@@ -15,7 +15,7 @@ use swap_contract::policy::REGTEST;
 use swap_contract::time::{ChainTime, Span, UnixTime};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use twinswap::api::{ById, ListQuery, OfferSubmit, OfferTerms, OfferView, OrderState, OrderSubmit, OrderView, SwapView};
+use twinswap::api::{ById, ListQuery, OfferSubmit, OfferTerms, OfferView, OrderChoice, OrderState, OrderSubmit, OrderView, SwapView};
 use twinswap::bus::{Bus, BusError};
 use twinswap::engine::host::System;
 use twinswap::engine::keys::Keys;
@@ -161,6 +161,12 @@ impl Party {
         self.ask(async move { engine.order_get(id).await }).unwrap()
     }
 
+    /// What the maker has signed about an order, as this engine has it.
+    pub fn choice(&self, id: OrderId) -> OrderChoice {
+        let engine = self.engine().clone();
+        self.ask(async move { engine.order_choice(id).await }).unwrap()
+    }
+
     /// Which facts were stored, in order.
     pub fn history(&self, id: SwapId) -> Vec<String> {
         let engine = self.engine().clone();
@@ -288,6 +294,11 @@ impl World {
 
     /// One of the two offers to trade so many lots of [`AMOUNT`].
     pub fn offer(&self, gives: Asset, lots: u64) -> OfferView {
+        self.offer_for(gives, lots, Span::secs(0))
+    }
+
+    /// The same, and waits for so long for orders.
+    pub fn offer_for(&self, gives: Asset, lots: u64, waiting_period: Span) -> OfferView {
         let maker = self.maker(gives);
         let engine = maker.engine().clone();
         let terms = OfferTerms {
@@ -296,7 +307,7 @@ impl World {
             min: None,
             max: Units(AMOUNT.0 * lots),
             lot: Some(AMOUNT),
-            waiting_period: None,
+            waiting_period: Some(waiting_period),
             lifetime: None,
             tags: Tags::new(),
         };
@@ -316,11 +327,16 @@ impl World {
 
     /// The other one takes a lot of it.
     pub fn take(&self, offer: &OfferView) -> Result<OrderView, ApiError> {
-        let gives = offer.signed.document.gives;
-        let taker = match gives {
+        let taker = match offer.signed.document.gives {
             Asset::Btc => &self.bob,
             Asset::Tft => &self.alice,
         };
+        self.take_by(taker, offer)
+    }
+
+    /// Somebody takes a lot of it.
+    pub fn take_by(&self, taker: &Party, offer: &OfferView) -> Result<OrderView, ApiError> {
+        let gives = offer.signed.document.gives;
         let engine = taker.engine().clone();
         let order = OrderSubmit { reach: address(self.maker(gives).name), offer: offer.id, amount: AMOUNT, price: None };
         taker.ask(async move { engine.order_submit(order).await })

@@ -11,7 +11,7 @@ use futures::StreamExt;
 use futures::channel::mpsc;
 use futures::stream::BoxStream;
 use std::collections::BTreeMap;
-use swap_contract::bytes::{Preimage, SwapId};
+use swap_contract::bytes::{BlockHash, Preimage, SwapId};
 use swap_contract::leg::{HtlcRef, Side, TxRef};
 use swap_contract::port::{Chain, ChainError, ChainUpdate, ExitKind, HtlcOp, LegTerms, OpKind, Presign, Presigned, QuoteFor, SignedTx};
 use swap_contract::time::{ChainTime, Height, Tip};
@@ -261,5 +261,9 @@ impl Chain for SimPort {
 
     async fn tip(&self) -> Result<Tip, ChainError> {
         self.online(|state| Ok(state.tip(!state.is_unfit(&self.owner.name))))
+    }
+
+    async fn first_final_block(&self, time: ChainTime) -> Result<Option<(Height, BlockHash)>, ChainError> {
+        self.online(|state| Ok(state.first_final_block(time)))
     }
 }

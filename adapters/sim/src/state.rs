@@ -6,8 +6,10 @@ use crate::ledger::{Ledger, Place, Reject};
 use crate::market::Market;
 use crate::tx::{Body, Htlc, Tx};
 use crate::view::{Sight, Watcher};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
+use swap_contract::bytes::BlockHash;
 use swap_contract::leg::{HtlcRef, Side};
 use swap_contract::time::{ChainTime, Height, Span, Tip};
 
@@ -89,6 +91,14 @@ impl State {
 
     pub(crate) fn tip(&self, healthy: bool) -> Tip {
         Tip { height: self.height(), time: self.time(), final_height: self.final_height, healthy }
+    }
+
+    /// Final blocks are not replaced: so their height names them, with the chain's seed.
+    pub(crate) fn first_final_block(&self, time: ChainTime) -> Option<(Height, BlockHash)> {
+        let blocks = (0..).zip(&self.blocks).take_while(|(height, _)| *height <= self.final_height.0);
+        let (height, _) = blocks.into_iter().find(|(_, block)| block.time >= time)?;
+        let name = Sha256::new().chain_update(self.config.seed.to_le_bytes()).chain_update(height.to_le_bytes());
+        Some((Height(height), BlockHash(name.finalize().into())))
     }
 
     pub(crate) fn is_offline(&self, owner: &str) -> bool {

@@ -44,7 +44,7 @@ use shapes::Shapes;
 use std::sync::Arc;
 use storage::View;
 use subxt_signer::sr25519::Keypair;
-use swap_contract::bytes::{GenesisHash, SwapId};
+use swap_contract::bytes::{BlockHash, GenesisHash, SwapId};
 use swap_contract::document::Account;
 use swap_contract::leg::{Side, TxRef};
 use swap_contract::policy::Policy;
@@ -54,6 +54,8 @@ use tokio::sync::{Mutex, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use watch::Watcher;
 
+/// Blocks back to which a moment is looked for: nodes forget the state of older ones.
+const MAX_BACK: u64 = 200;
 /// Updates that may wait for the engine; more, and the watch waits.
 const UPDATES: usize = 256;
 
@@ -105,6 +107,22 @@ impl TfChain {
     /// The network.
     pub fn genesis_hash(&self) -> GenesisHash {
         self.link.genesis()
+    }
+
+    async fn ask_first_final_block(&self, session: &Session, time: ChainTime) -> Result<Option<(Height, BlockHash)>, AskError> {
+        let mut block = session.finalised().await?;
+        let mut found = None;
+        for _ in 0..MAX_BACK {
+            if View::of(session, block).await?.time().await? < time {
+                return Ok(found);
+            }
+            found = Some((Height(block.number), BlockHash(block.hash.0)));
+            if block.number == 0 {
+                return Ok(found);
+            }
+            block = session.block(block.parent).await?;
+        }
+        Err(AskError::Node(format!("the time {} is more than {MAX_BACK} blocks ago", time.0)))
     }
 
     async fn ask_tip(&self, session: &Session) -> Result<Tip, AskError> {
@@ -176,6 +194,11 @@ impl Chain for TfChain {
     async fn tip(&self) -> Result<Tip, ChainError> {
         let session = self.link.session().await?;
         self.ask_tip(&session).await.map_err(AskError::for_exit)
+    }
+
+    async fn first_final_block(&self, time: ChainTime) -> Result<Option<(Height, BlockHash)>, ChainError> {
+        let session = self.link.session().await?;
+        self.ask_first_final_block(&session, time).await.map_err(AskError::for_exit)
     }
 }
 

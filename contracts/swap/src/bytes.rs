@@ -87,6 +87,10 @@ bytes!(
     /// The hash of a chain's first block; it names the network. Bitcoin's in the order of display.
     GenesisHash, 32
 );
+bytes!(
+    /// The hash of a block of TF Chain.
+    BlockHash, 32
+);
 
 /// The 32 bytes that open a hashlock. Redacted in logs and wiped from memory.
 #[derive(Clone, PartialEq, Eq, ZeroizeOnDrop)]

@@ -2,7 +2,7 @@
 //! engine; each runs its port's conformance suite (`testing`).
 
 use crate::amount::{Sats, Units};
-use crate::bytes::{Hashlock, Preimage, PublicKey, Salt, SwapId};
+use crate::bytes::{BlockHash, Hashlock, Preimage, PublicKey, Salt, SwapId};
 use crate::decide::RevealPermit;
 use crate::document::Account;
 use crate::leg::{HtlcRef, Side, Sighting, TxRef};
@@ -335,6 +335,13 @@ pub trait Chain: Send + Sync {
 
     /// Where the chain stands now.
     async fn tip(&self) -> Result<Tip, ChainError>;
+
+    /// The first final block whose time is not before `time`; `None` as long as there is none. Only of a chain whose blocks come
+    /// often enough to draw lots by.
+    async fn first_final_block(&self, time: ChainTime) -> Result<Option<(Height, BlockHash)>, ChainError> {
+        let _ = time;
+        Err(ChainError::Refused { side: self.side(), reason: "lots are not drawn by this chain".into() })
+    }
 }
 
 /// The engine's own money on one chain, and what moving it costs.

@@ -156,10 +156,12 @@ impl Sweep {
                     self.round(round.to_vec())?;
                 }
             } else {
-                // The relay is everybody's.
+                // The relay is everybody's: so not all the time.
                 let (without_relay, others): (Vec<_>, Vec<_>) = points.into_iter().partition(|point| point.blow == Blow::RelayGone);
                 self.round(others)?;
-                self.round(without_relay)?;
+                for round in without_relay.chunks(PAIRS) {
+                    self.round(round.to_vec())?;
+                }
             }
         }
         Ok(())

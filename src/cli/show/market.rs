@@ -1,10 +1,11 @@
 //! Offers and orders.
 
 use super::{amount, asset, at, chain, page, pair, sheet, short, table, text, word};
-use crate::api::{OfferPreview, OfferView, OrderState, OrderView, Page, StepCost};
+use crate::api::{OfferPreview, OfferView, OrderChoice, OrderState, OrderView, Page, StepCost};
 use crate::cli::amount::{btc, moment, price, span, tft};
 use swap_contract::amount::{Sats, Units};
-use swap_contract::document::Asset;
+use swap_contract::bytes::OrderId;
+use swap_contract::document::{Asset, Verdict, draw};
 
 pub fn offers(offers: &Page<OfferView>) -> String {
     page(offers, &["offer", "state", "gives", "price", "left", "lot", "expires"], "no offers", |offer| {
@@ -91,6 +92,37 @@ pub fn orders(orders: &Page<OrderView>) -> String {
             order.reason.as_deref().map(text).unwrap_or_default(),
         ]
     })
+}
+
+/// The ranks of a round, and what they follow from.
+pub fn choice(choice: &OrderChoice) -> String {
+    let Some(decision) = choice.decision.as_ref().map(|signed| &signed.document) else {
+        return match &choice.acknowledgement {
+            Some(signed) => format!("the maker decides at {}", moment(signed.document.decide_at.0)),
+            None => "the maker has signed nothing about this order".into(),
+        };
+    };
+    let mut table = table(&["rank", "order", "price", "amount", "verdict", "draw"]);
+    for (place, order) in decision.orders.iter().enumerate() {
+        let verdict = match &order.verdict {
+            Verdict::Refused(reason) => format!("refused: {}", text(reason)),
+            other => word(other),
+        };
+        let drawn = decision.beacon.as_ref().map(|beacon| short(OrderId(draw(Some(beacon), &decision.offer, &order.order))));
+        table.add_row([
+            (place + 1).to_string(),
+            short(order.order),
+            price(&order.price),
+            tft(order.amount),
+            verdict,
+            drawn.unwrap_or_default(),
+        ]);
+    }
+    let drawn_by = match &decision.beacon {
+        Some(beacon) => format!("Equal prices were drawn by TF Chain's block {}, {}.", beacon.height, beacon.hash),
+        None => "There was nothing to draw.".into(),
+    };
+    format!("{table}\n\n{} was left of the offer. {drawn_by}", tft(decision.available))
 }
 
 pub fn order(order: &OrderView) -> String {

@@ -139,6 +139,29 @@ fn the_committed_metadata_is_that_of_the_runtime() {
     assert!(node::metadata() == committed, "make adapters/tfchain/metadata/tfchain.scale anew: see contracts/tfchain");
 }
 
+/// What lots are drawn by: one block for each moment, the same for whoever asks whenever, and none before it is final.
+#[tokio::test]
+async fn a_moment_names_its_first_final_block() {
+    let node = DevNode::start().await;
+    let (one, two) = (connect(&node, dev::alice(), &POLICY).await, connect(&node, newcomer(), &POLICY).await);
+    let start = one.tip().await.unwrap();
+    let moment = start.time.plus(Span(1));
+    let first = loop {
+        if let Some(first) = one.first_final_block(moment).await.unwrap() {
+            break first;
+        }
+        assert!(one.tip().await.unwrap().height.0 < start.height.0 + 20, "it never becomes final");
+        blocks(1).await;
+    };
+    assert_eq!(first.0.0, start.height.0 + 1, "the next one after the moment");
+    blocks(3).await;
+    assert_eq!(two.first_final_block(moment).await.unwrap(), Some(first));
+    // The moment of a block is its own.
+    assert_eq!(two.first_final_block(start.time).await.unwrap().unwrap().0, start.height);
+    let later = two.tip().await.unwrap().time.plus(WINDOW);
+    assert_eq!(two.first_final_block(later).await.unwrap(), None);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_holds_no_tft_redeems_and_is_paid_in_full() {
     let node = DevNode::start().await;

@@ -4,6 +4,7 @@
 mod account;
 mod contract;
 mod copy;
+mod decision;
 mod error;
 mod offer;
 mod order;
@@ -14,6 +15,7 @@ mod watch;
 pub use account::{Account, NotAnAccount};
 pub use contract::{Alpha, Beta, Contract, SignedContract, verify_party};
 pub use copy::{COPY_LIFETIME, CopyRequest, MAX_COPY_BYTES, SealedCopy};
+pub use decision::{Acknowledgement, Beacon, Considered, Decision, MAX_CONSIDERED, Verdict, draw, needs_draw};
 pub use error::DocumentError;
 pub use offer::{Offer, Sequence, Tags};
 pub use order::Order;

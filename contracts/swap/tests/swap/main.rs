@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod board;
+mod choices;
 mod contracts;
 mod copies;
 mod decisions;

@@ -1,0 +1,235 @@
+//! The maker's choice among the orders of a waiting period: the better price first, equal prices by a draw that neither side
+//! controls and anybody can repeat. It is signed, and so is the word that an order will be considered: a maker who leaves an order out,
+//! chooses otherwise or says two things can be shown to have.
+
+use super::{Account, Asset, Document, DocumentError, Network, Offer, Order, Rules, Signed, check_text};
+use crate::amount::{Price, Units};
+use crate::bytes::{BlockHash, OfferId, OrderId};
+use crate::time::UnixTime;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+/// Orders that one decision is about, at most.
+pub const MAX_CONSIDERED: usize = 100;
+/// Longest reason, in bytes.
+const MAX_REASON_BYTES: usize = 200;
+/// What the hash of a draw begins with.
+const DRAW_TAG: &[u8] = b"twinswap:draw:v1:";
+
+/// "I have this order, and decide at that moment": signed by the offer's delegate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Acknowledgement {
+    /// Both networks, by genesis hash.
+    pub network: Network,
+    /// The offer.
+    pub offer: OfferId,
+    /// The order.
+    pub order: OrderId,
+    /// When the waiting period ends. It names the round: there is one decision for each.
+    pub decide_at: UnixTime,
+}
+
+/// A block of TF Chain that nobody could know when the orders were placed: the first final one whose time is not before the
+/// end of the waiting period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Beacon {
+    /// Its height.
+    #[serde(with = "crate::amount::decimal")]
+    #[schemars(with = "String")]
+    pub height: u64,
+    /// Its hash.
+    pub hash: BlockHash,
+}
+
+/// What becomes of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// A contract is offered.
+    Chosen,
+    /// Others came first, and less was left of the offer than it asks for.
+    Outranked,
+    /// The maker could not take it, whatever its rank.
+    Refused(String),
+}
+
+/// An order as it was considered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Considered {
+    /// The order.
+    pub order: OrderId,
+    /// TFT units.
+    pub amount: Units,
+    /// Its price.
+    pub price: Price,
+    /// What becomes of it.
+    pub verdict: Verdict,
+}
+
+impl Considered {
+    /// An order that the maker could take.
+    pub fn acceptable(order: &Order) -> Self {
+        Self { order: order.id(), amount: order.amount, price: order.price, verdict: Verdict::Outranked }
+    }
+
+    /// The same order, and why the maker cannot take it.
+    pub fn refuse(&mut self, reason: &str) {
+        let mut end = reason.len().min(MAX_REASON_BYTES);
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.verdict = Verdict::Refused(reason[..end].chars().filter(|c| !c.is_control()).collect());
+    }
+
+    fn is_refused(&self) -> bool {
+        matches!(self.verdict, Verdict::Refused(_))
+    }
+}
+
+/// What the maker decided when a waiting period was over: signed by the offer's delegate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Decision {
+    /// Both networks, by genesis hash.
+    pub network: Network,
+    /// The offer.
+    pub offer: OfferId,
+    /// When the waiting period ended.
+    pub decide_at: UnixTime,
+    /// What was left of the offer, in TFT units.
+    pub available: Units,
+    /// What equal prices were drawn by; only where the draw decides.
+    pub beacon: Option<Beacon>,
+    /// Every order of the period: by rank those that could be taken, then the others by id.
+    pub orders: Vec<Considered>,
+}
+
+impl Document for Acknowledgement {
+    const NAME: &'static str = "acknowledgement";
+}
+
+impl Document for Decision {
+    const NAME: &'static str = "decision";
+}
+
+/// Whether it depends on a draw who is chosen: there is not enough for all, and two prices are equal.
+pub fn needs_draw(available: Units, orders: &[Considered]) -> bool {
+    let takeable: Vec<&Considered> = orders.iter().filter(|order| !order.is_refused()).collect();
+    let wanted: u128 = takeable.iter().map(|order| u128::from(order.amount.0)).sum();
+    let mut prices: Vec<Price> = takeable.iter().map(|order| order.price).collect();
+    prices.sort_by(Price::compare);
+    wanted > u128::from(available.0) && prices.windows(2).any(|two| two[0].compare(&two[1]).is_eq())
+}
+
+/// What an order has drawn: the lowest comes first. SHA-256 of the tag `twinswap:draw:v1:`, the beacon's hash (zeros without one), the
+/// offer's id and the order's, 32 bytes each.
+pub fn draw(beacon: Option<&Beacon>, offer: &OfferId, order: &OrderId) -> [u8; 32] {
+    let hash = beacon.map_or([0; 32], |beacon| beacon.hash.0);
+    Sha256::new().chain_update(DRAW_TAG).chain_update(hash).chain_update(offer.0).chain_update(order.0).finalize().into()
+}
+
+impl Decision {
+    /// Ranks the orders and takes from the first on whatever is left for. Their verdicts matter only where they are refused. The
+    /// order in which they are given does not matter. A beacon is used only if [`needs_draw`].
+    pub fn make(offer: &Offer, decide_at: UnixTime, available: Units, beacon: Option<Beacon>, mut orders: Vec<Considered>) -> Self {
+        let id = offer.id();
+        let beacon = beacon.filter(|_| needs_draw(available, &orders));
+        orders.sort_by(|a, b| rank(offer.gives, &id, beacon.as_ref(), a, b));
+        let mut left = available.0;
+        for order in orders.iter_mut().filter(|order| !order.is_refused()) {
+            order.verdict = match left.checked_sub(order.amount.0) {
+                Some(rest) => {
+                    left = rest;
+                    Verdict::Chosen
+                }
+                None => Verdict::Outranked,
+            };
+        }
+        Self { network: offer.network, offer: id, decide_at, available, beacon, orders }
+    }
+
+    /// What becomes of an order, if it was considered.
+    pub fn verdict(&self, order: &OrderId) -> Option<&Verdict> {
+        self.orders.iter().find(|considered| considered.order == *order).map(|considered| &considered.verdict)
+    }
+
+    /// Checks everything but the signature: that this is how these orders had to be chosen from. That the beacon is the chain's can only be
+    /// seen there.
+    pub fn check(&self, offer: &Offer) -> Result<(), DocumentError> {
+        let mismatch = |field, reason: &str| Err(DocumentError::Mismatch { field, reason: reason.to_owned() });
+        if self.network != offer.network || self.offer != offer.id() {
+            return mismatch("offer", "the offer is another");
+        }
+        if self.available > offer.max {
+            return mismatch("available", "more than was offered");
+        }
+        let ids: BTreeSet<OrderId> = self.orders.iter().map(|order| order.order).collect();
+        if self.orders.len() > MAX_CONSIDERED || ids.len() != self.orders.len() {
+            return Err(DocumentError::OutOfBounds { field: "orders", reason: format!("at most {MAX_CONSIDERED}, each once") });
+        }
+        for order in &self.orders {
+            if let Verdict::Refused(reason) = &order.verdict {
+                check_text("reason", reason, MAX_REASON_BYTES)?;
+            }
+        }
+        if self.beacon.is_some() != needs_draw(self.available, &self.orders) {
+            return mismatch("beacon", "there iff the draw decides");
+        }
+        let again = Self::make(offer, self.decide_at, self.available, self.beacon, self.orders.clone());
+        if again == *self { Ok(()) } else { mismatch("orders", "by price, then by draw, as long as something is left") }
+    }
+
+    /// Whether an order that was to be considered is not in it: then the maker cheated, and both signatures show it.
+    pub fn leaves_out(&self, acknowledged: &Acknowledgement) -> bool {
+        let same_round = (self.network, self.offer, self.decide_at) == (acknowledged.network, acknowledged.offer, acknowledged.decide_at);
+        same_round && self.verdict(&acknowledged.order).is_none()
+    }
+}
+
+fn rank(gives: Asset, offer: &OfferId, beacon: Option<&Beacon>, a: &Considered, b: &Considered) -> Ordering {
+    if a.is_refused() || b.is_refused() {
+        return a.is_refused().cmp(&b.is_refused()).then(a.order.cmp(&b.order));
+    }
+    let by_price = match gives {
+        Asset::Tft => b.price.compare(&a.price),
+        Asset::Btc => a.price.compare(&b.price),
+    };
+    by_price.then_with(|| draw(beacon, offer, &a.order).cmp(&draw(beacon, offer, &b.order)))
+}
+
+fn signed_by<D: Document>(signed: &Signed<D>, signer: &Account) -> Result<(), DocumentError> {
+    if signed.signature.verifies(signer, &signed.document.signing_bytes()) {
+        Ok(())
+    } else {
+        Err(DocumentError::BadSignature { signer: signer.to_string() })
+    }
+}
+
+impl Signed<Acknowledgement> {
+    /// Checks that the maker says this of this order, and how soon it decides.
+    pub fn verify(&self, offer: &Offer, order: &OrderId, rules: &Rules) -> Result<&Acknowledgement, DocumentError> {
+        let document = &self.document;
+        let mismatch = |field, reason: String| Err(DocumentError::Mismatch { field, reason });
+        if document.network != offer.network || document.offer != offer.id() || document.order != *order {
+            return mismatch("order", format!("the order is {order}"));
+        }
+        if document.decide_at > rules.now.plus(offer.waiting_period).plus(rules.policy.clock_skew) {
+            return mismatch("decide_at", "later than the offer's waiting period".into());
+        }
+        signed_by(self, &offer.delegate).map(|()| document)
+    }
+}
+
+impl Signed<Decision> {
+    /// Checks the decision and its signature.
+    pub fn verify(&self, offer: &Offer) -> Result<&Decision, DocumentError> {
+        self.document.check(offer)?;
+        signed_by(self, &offer.delegate).map(|()| &self.document)
+    }
+}

@@ -1,0 +1,226 @@
+//! The choice among orders: the maker's, when a waiting period is over, and the taker's look at whether it was a fair one.
+//!
+//! A round is what waits under one offer until one moment. It is decided at once and for good: the signed decision and what it is to
+//! each order are one write.
+
+use super::Engine;
+use crate::api::{Direction, OrderAnswer, OrderChoice, OrderState};
+use crate::error::ApiError;
+use crate::store::{Decided, OrderRow};
+use std::collections::{BTreeMap, BTreeSet};
+use swap_contract::amount::{Sats, Units};
+use swap_contract::bytes::{OfferId, OrderId};
+use swap_contract::document::{Acknowledgement, Beacon, Considered, Contract, Decision, DocumentError, Signed, Verdict, needs_draw};
+use swap_contract::port::SwapKeys;
+use swap_contract::time::{ChainTime, Span, UnixTime};
+use tracing::{debug, info, warn};
+
+impl Engine {
+    /// The maker's side: lets go of contracts that were not countersigned in time, and decides rounds that are over. Says how many
+    /// orders there were.
+    pub(super) async fn decide(&self) -> Result<usize, ApiError> {
+        let _guard = self.market_lock().await;
+        let received = self.pending(Direction::Received).await?;
+        let count = received.len();
+        let now = self.now();
+        let mut rounds: BTreeMap<(OfferId, UnixTime), Vec<OrderRow>> = BTreeMap::new();
+        for row in received {
+            let id = row.signed.document.id();
+            match row.state {
+                OrderState::Waiting if row.decide_at <= now => {
+                    rounds.entry((row.signed.document.offer, row.decide_at)).or_default().push(row);
+                }
+                OrderState::Offered if is_late(&row, now, self.policy().clock_skew) => {
+                    let states = (OrderState::Offered, OrderState::Expired);
+                    self.move_order(&id, states, Some("not countersigned in time"), None).await?;
+                }
+                OrderState::Waiting
+                | OrderState::Offered
+                | OrderState::Agreed
+                | OrderState::Refused
+                | OrderState::Expired
+                | OrderState::Cancelled => {}
+            }
+        }
+        let mut undecided = BTreeSet::new();
+        for ((offer, decide_at), orders) in rounds {
+            // What a round leaves over is the next one's.
+            if undecided.contains(&offer) {
+                continue;
+            }
+            match self.decide_round(decide_at, &orders).await {
+                Ok(true) => {}
+                Ok(false) => drop(undecided.insert(offer)),
+                Err(failure) => {
+                    debug!(%offer, %failure, "cannot decide yet");
+                    undecided.insert(offer);
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    /// Decides a round, unless what it is drawn by is not known yet.
+    async fn decide_round(&self, decide_at: UnixTime, rows: &[OrderRow]) -> Result<bool, ApiError> {
+        let Some(first) = rows.first() else { return Ok(true) };
+        let (offer, id) = (&first.offer, first.signed.document.offer);
+        let stored = self.store().offer(&id).await?.ok_or(ApiError::NotFound { what: "offer" })?;
+        let available = Units(offer.max.0.saturating_sub(stored.taken));
+        let now = self.now();
+        let mut orders: Vec<Considered> = rows.iter().map(|row| Considered::acceptable(&row.signed.document)).collect();
+        for (row, considered) in rows.iter().zip(&mut orders) {
+            if stored.cancelled {
+                considered.refuse("the offer was taken back");
+            } else if row.signed.document.expires_at <= now {
+                considered.refuse("the order expired");
+            }
+        }
+        let beacon = match needs_draw(available, &orders) {
+            true => match self.chains().beta.first_final_block(ChainTime::from_secs(decide_at.0)).await? {
+                Some((height, hash)) => Some(Beacon { height: height.0, hash }),
+                None => return Ok(false),
+            },
+            false => None,
+        };
+        // Whoever turns out not to be acceptable makes room for those behind, and changes nothing for those before.
+        let (decision, contracts) = loop {
+            let decision = Decision::make(offer, decide_at, available, beacon, orders.clone());
+            match self.draw_up_all(rows, &decision).await? {
+                Ok(contracts) => break (decision, contracts),
+                Err((id, reason)) => orders.iter_mut().filter(|order| order.order == id).for_each(|order| order.refuse(&reason)),
+            }
+        };
+        let decided = answers(&decision, contracts);
+        let signed = Signed { signature: self.keys().sign(&decision), document: decision };
+        let what = if decided.iter().any(|one| one.answer.is_ok()) { "order.offered" } else { "order.refused" };
+        self.keep(what, self.store().decide_orders(&signed, &decided)).await?;
+        for Decided { id, answer } in &decided {
+            match answer {
+                Ok(contract) => info!(order = %id, contract = %contract.document.id(), "contract offered"),
+                Err(reason) => info!(order = %id, reason, "order refused"),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Contracts for all that are chosen, or the first that there can be none for, and why.
+    async fn draw_up_all(
+        &self,
+        rows: &[OrderRow],
+        decision: &Decision,
+    ) -> Result<Result<BTreeMap<OrderId, Signed<Contract>>, (OrderId, String)>, ApiError> {
+        let mut contracts = BTreeMap::new();
+        let (mut sats, mut units) = (Sats(0), Units(0));
+        let chosen = decision.orders.iter().filter(|order| order.verdict == Verdict::Chosen);
+        for considered in chosen {
+            let Some(row) = rows.iter().find(|row| row.signed.document.id() == considered.order) else { continue };
+            sats.0 = sats.0.saturating_add(considered.price.cost(considered.amount).unwrap_or_default().0);
+            units.0 = units.0.saturating_add(considered.amount.0);
+            match self.draw_up(row, sats, units).await {
+                Ok(contract) => drop(contracts.insert(considered.order, contract)),
+                Err(failure) if failure.is_passing() => return Err(failure),
+                Err(reason) => return Ok(Err((considered.order, reason.to_string()))),
+            }
+        }
+        Ok(Ok(contracts))
+    }
+
+    /// A contract for an order, if this party's funds cover it and those before it in the round.
+    async fn draw_up(&self, row: &OrderRow, sats: Sats, units: Units) -> Result<Signed<Contract>, ApiError> {
+        let rules = self.rules();
+        self.check_funds(row.offer.gives, sats, units).await?;
+        let salt = self.fresh_salt();
+        let alpha_now = self.alpha_tip()?.time;
+        let hashlock = self.keys().preimage(&salt).hashlock();
+        let key = self.keys().alpha_key(&salt);
+        let contract = Contract::draw_up(&row.offer, &row.signed.document, key, hashlock, salt, alpha_now, &rules)?;
+        Ok(Signed { signature: self.keys().sign(&contract), document: contract })
+    }
+
+    /// This maker's word on an order. It is never in a round that has been drawn already, or may have been.
+    pub(super) async fn acknowledge(
+        &self,
+        offer: OfferId,
+        order: OrderId,
+        period: Span,
+        waiting: &[&OrderRow],
+    ) -> Result<Signed<Acknowledgement>, ApiError> {
+        let now = self.now();
+        // The period runs from the first order on, for all of them.
+        let running = waiting.iter().map(|row| row.decide_at).filter(|decide_at| *decide_at > now).min();
+        let decided = self.store().last_round(&offer).await?;
+        let over = waiting.iter().map(|row| row.decide_at).filter(|decide_at| *decide_at <= now).chain(decided).max();
+        let next = over.map_or(UnixTime(0), |over| UnixTime(over.0.saturating_add(1)));
+        let decide_at = running.unwrap_or(now.plus(period).max(next));
+        let document = Acknowledgement { network: self.rules().network, offer, order, decide_at };
+        Ok(Signed { signature: self.keys().sign(&document), document })
+    }
+
+    /// What the maker has signed about an order: the choice it was part of. Whoever asks can repeat it.
+    pub async fn order_choice(&self, id: OrderId) -> Result<OrderChoice, ApiError> {
+        let row = self.store().order(&id).await?.ok_or(ApiError::NotFound { what: "order" })?;
+        let decision = self.store().decision(&row.signed.document.offer, row.decide_at).await?;
+        Ok(OrderChoice { acknowledgement: row.acknowledgement, decision })
+    }
+
+    /// The taker's side: keeps what the maker has signed about an order, if it is right. Trade does not depend on it: what is agreed
+    /// on is in the contract.
+    pub(super) async fn note_choice(&self, row: &OrderRow, answer: &OrderAnswer) -> Result<(), ApiError> {
+        let order = row.signed.document.id();
+        let mut acknowledged = row.acknowledgement.as_ref().map(|signed| signed.document.clone());
+        if let (None, Some(signed)) = (&acknowledged, &answer.acknowledgement) {
+            match signed.verify(&row.offer, &order, &self.rules()) {
+                Ok(document) => {
+                    self.store().acknowledge_order(signed).await?;
+                    acknowledged = Some(document.clone());
+                }
+                Err(reason) => warn!(%order, %reason, "the maker's acknowledgement is none"),
+            }
+        }
+        let (Some(acknowledged), Some(signed)) = (acknowledged, &answer.decision) else { return Ok(()) };
+        match self.check_decision(row, &acknowledged, signed).await {
+            Ok(()) => Ok(self.store().keep_decision(signed).await?),
+            Err(failure) if failure.is_passing() => Err(failure),
+            Err(reason) => {
+                warn!(%order, %reason, "the maker has not chosen as it has to");
+                Ok(())
+            }
+        }
+    }
+
+    async fn check_decision(&self, row: &OrderRow, acknowledged: &Acknowledgement, signed: &Signed<Decision>) -> Result<(), ApiError> {
+        let unfair = |reason: &str| Err(DocumentError::Mismatch { field: "decision", reason: reason.into() }.into());
+        let decision = signed.verify(&row.offer)?;
+        if decision.decide_at != acknowledged.decide_at {
+            return unfair("it is about another round");
+        }
+        if decision.leaves_out(acknowledged) {
+            return unfair("it leaves this order out, which was to be considered");
+        }
+        if let Some(kept) = self.store().decision(&decision.offer, decision.decide_at).await?
+            && kept.document != *decision
+        {
+            return unfair("the maker has signed another decision about the same round");
+        }
+        let Some(beacon) = decision.beacon else { return Ok(()) };
+        match self.chains().beta.first_final_block(ChainTime::from_secs(decision.decide_at.0)).await? {
+            Some((height, hash)) if (height.0, hash) == (beacon.height, beacon.hash) => Ok(()),
+            Some((height, _)) => unfair(&format!("it was to be drawn by block {}", height.0)),
+            // This node is behind.
+            None => Err(ApiError::Counterparty { reason: "drawn by a block that is not final here yet".into() }),
+        }
+    }
+}
+
+fn answers(decision: &Decision, mut contracts: BTreeMap<OrderId, Signed<Contract>>) -> Vec<Decided> {
+    let answer = |order: &Considered, contract: Option<Signed<Contract>>| match (&order.verdict, contract) {
+        (Verdict::Chosen, Some(contract)) => Ok(contract),
+        (Verdict::Refused(reason), _) => Err(reason.clone()),
+        (Verdict::Chosen | Verdict::Outranked, _) => Err("other orders came first, by their price or by the draw".into()),
+    };
+    decision.orders.iter().map(|order| Decided { id: order.order, answer: answer(order, contracts.remove(&order.order)) }).collect()
+}
+
+fn is_late(row: &OrderRow, now: UnixTime, skew: Span) -> bool {
+    row.contract.as_ref().is_none_or(|contract| contract.document.countersign_by.plus(skew) < now)
+}

@@ -1,0 +1,67 @@
+//! A maker's choice among orders, by whole engines.
+
+use crate::world::World;
+use swap_contract::document::{Asset, Verdict};
+use swap_contract::time::Span;
+use twinswap::api::OrderState;
+
+const PERIOD: Span = Span::secs(3);
+
+/// Two takers want the same lot at the same price: one of them gets it, both can see why, and the other's money is free again.
+#[test]
+fn a_draw_decides_between_equal_orders_and_both_can_repeat_it() {
+    let mut world = World::new();
+    world.alpha.mint(world.carol.owner(), &[10_000_000]);
+    world.start("carol");
+    let offer = world.offer_for(Asset::Tft, 1, PERIOD);
+    let orders = [("alice", world.take(&offer).unwrap()), ("carol", world.take_by(&world.carol, &offer).unwrap())];
+    let decide_at = orders.each_ref().map(|(_, order)| order.decide_at.expect("the maker has said when"));
+    assert_eq!(decide_at[0], decide_at[1], "the period runs from the first order on, for both");
+    let state = |world: &World, place: usize| {
+        let party = if place == 0 { &world.alice } else { &world.carol };
+        party.order(orders[place].1.id).state
+    };
+    world.soon("the period is over", |world| {
+        // What is drawn by comes with TF Chain's blocks.
+        world.beta.pass(Span::secs(20));
+        let states = [state(world, 0), state(world, 1)];
+        states.contains(&OrderState::Agreed) && states.contains(&OrderState::Refused)
+    });
+    let choices = [&world.alice, &world.carol].map(|party| {
+        let order = orders.iter().find(|(name, _)| party.owner().name == *name).unwrap().1.id;
+        (order, party.choice(order))
+    });
+    let decisions = choices.each_ref().map(|(_, choice)| choice.decision.clone().expect("kept by both"));
+    assert_eq!(decisions[0], decisions[1], "both have the same");
+    let decision = decisions[0].verify(&offer.signed.document).unwrap();
+    assert!(decision.beacon.is_some());
+    for (order, choice) in &choices {
+        let acknowledged = choice.acknowledgement.as_ref().unwrap();
+        assert!(!decision.leaves_out(&acknowledged.document));
+        let chosen = decision.verdict(order) == Some(&Verdict::Chosen);
+        let place = usize::from(*order == orders[1].1.id);
+        assert_eq!(chosen, state(&world, place) == OrderState::Agreed);
+    }
+    // Who lost the draw has its money back at hand.
+    let loser = if state(&world, 0) == OrderState::Refused { &world.alice } else { &world.carol };
+    let engine = loser.engine().clone();
+    let balances = loser.ask(async move { engine.wallet_balances().await }).unwrap();
+    assert_eq!(balances.bitcoin.reserved, 0);
+}
+
+/// An order that comes when the period is over waits for another round: nobody takes part in a draw that it may know already.
+#[test]
+fn an_order_that_is_late_is_in_the_next_round() {
+    let mut world = World::new();
+    world.alpha.mint(world.carol.owner(), &[10_000_000]);
+    world.start("carol");
+    let offer = world.offer_for(Asset::Tft, 2, PERIOD);
+    let first = world.take(&offer).unwrap();
+    world.soon("the first is decided", |world| world.alice.order(first.id).state == OrderState::Agreed);
+    let second = world.take_by(&world.carol, &offer).unwrap();
+    assert!(second.decide_at > first.decide_at);
+    world.soon("the second is decided", |world| world.carol.order(second.id).state == OrderState::Agreed);
+    let rounds = [world.alice.choice(first.id), world.carol.choice(second.id)].map(|choice| choice.decision.unwrap().document);
+    assert_eq!(rounds.each_ref().map(|round| round.orders.len()), [1, 1]);
+    assert!(rounds.iter().all(|round| round.beacon.is_none()), "there was nothing to draw");
+}
