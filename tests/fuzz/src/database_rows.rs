@@ -5,7 +5,7 @@ use crate::seeds::Seed;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
-use swap_contract::document::{Asset, Contract, Offer, Order, Role, Signed, SignedContract};
+use swap_contract::document::{Acknowledgement, Asset, Contract, Decision, Offer, Order, Role, Signed, SignedContract};
 use swap_contract::event::{Event, Fact, Step};
 use swap_contract::leg::{Side, Sighting};
 use swap_contract::policy::MAINNET;
@@ -66,6 +66,8 @@ fn is_other_row(line: &str) -> bool {
         || row::<Signed<Order>>(line).is_some()
         || row::<Signed<Contract>>(line).is_some()
         || row::<Offer>(line).is_some()
+        || row::<Signed<Acknowledgement>>(line).is_some()
+        || row::<Signed<Decision>>(line).is_some()
 }
 
 /// A whole swap as the tables hold it, once for each side.

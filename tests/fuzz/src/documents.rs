@@ -7,9 +7,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::fmt::Debug;
 use swap_contract::amount::{MAX_SATS, Units};
+use swap_contract::bytes::{BlockHash, OrderId};
 use swap_contract::document::{
-    Account, Asset, Contract, Document, DocumentError, Offer, Order, Receipt, Role, Signature, Signed, SignedContract, SignedReceipt,
-    parse, verify_party,
+    Account, Acknowledgement, Asset, Beacon, Considered, Contract, Decision, Document, DocumentError, MAX_CONSIDERED, Offer, Order,
+    Receipt, Role, Signature, Signed, SignedContract, SignedReceipt, Verdict, parse, verify_party,
 };
 use swap_contract::leg::TxRef;
 use swap_contract::outcome::Outcome;
@@ -26,10 +27,13 @@ pub fn documents(data: &[u8]) -> bool {
         read::<Signed<Order>>(text).is_some_and(|signed| deals.iter().any(|deal| order(&signed, deal, data))),
         read::<SignedContract>(text).is_some_and(|signed| contract(&signed, data)),
         read::<SignedReceipt>(text).is_some_and(|signed| deals.iter().any(|deal| receipt(&signed, deal, data))),
+        read::<Signed<Acknowledgement>>(text).is_some_and(|signed| deals.iter().any(|deal| acknowledgement(&signed, deal, data))),
+        read::<Signed<Decision>>(text).is_some_and(|signed| deals.iter().any(|deal| decision(&signed, deal, data))),
         read::<Offer>(text).map(|document| stands(&document)).is_some(),
         read::<Order>(text).map(|document| stands(&document)).is_some(),
         read::<Contract>(text).map(|document| stands(&document)).is_some(),
         read::<Receipt>(text).map(|document| stands(&document)).is_some(),
+        read::<Decision>(text).map(|document| stands(&document)).is_some(),
     ];
     read.contains(&true)
 }
@@ -125,6 +129,43 @@ fn receipt(signed: &SignedReceipt, deal: &Deal, data: &[u8]) -> bool {
     true
 }
 
+fn acknowledgement(signed: &Signed<Acknowledgement>, deal: &Deal, data: &[u8]) -> bool {
+    stands(&signed.document);
+    let offer = deal.offer().document;
+    let Ok(acknowledged) = signed.verify(&offer, &signed.document.order, &deal.rules()) else { return false };
+    binds(&signed.signature, &offer.delegate, &acknowledged.signing_bytes(), data);
+    true
+}
+
+fn decision(signed: &Signed<Decision>, deal: &Deal, data: &[u8]) -> bool {
+    stands(&signed.document);
+    let offer = deal.offer().document;
+    let Ok(decision) = signed.verify(&offer) else { return false };
+    binds(&signed.signature, &offer.delegate, &decision.signing_bytes(), data);
+    let chosen = decision.orders.iter().filter(|order| order.verdict == Verdict::Chosen);
+    assert!(chosen.map(|order| u128::from(order.amount.0)).sum::<u128>() <= u128::from(decision.available.0));
+    assert!(decision.available <= offer.max && decision.orders.len() <= MAX_CONSIDERED);
+    let mut backwards = decision.orders.clone();
+    backwards.reverse();
+    assert_eq!(&Decision::make(&offer, decision.decide_at, decision.available, decision.beacon, backwards), decision);
+    true
+}
+
+/// A maker's word on its fixture's order, and its decision on that and two others.
+fn choice(deal: &Deal) -> (Signed<Acknowledgement>, Signed<Decision>) {
+    let (offer, order) = (deal.offer().document, deal.order().document);
+    let decide_at = deal.now;
+    let document = Acknowledgement { network: offer.network, offer: offer.id(), order: order.id(), decide_at };
+    let acknowledgement = Signed { signature: deal.maker.sign(&document), document };
+    let same = Considered::acceptable(&order);
+    let mut refused = Considered { order: OrderId([1; 32]), ..same.clone() };
+    refused.refuse("the order expired");
+    let orders = vec![Considered { order: OrderId([2; 32]), ..same.clone() }, same, refused];
+    let beacon = Beacon { height: 7, hash: BlockHash([7; 32]) };
+    let document = Decision::make(&offer, decide_at, order.amount, Some(beacon), orders);
+    (acknowledgement, Signed { signature: deal.maker.sign(&document), document })
+}
+
 /// Documents of our own fixtures, and those that other implementations signed.
 pub(crate) fn seeds() -> Vec<Seed> {
     let mut seeds = Vec::new();
@@ -142,6 +183,9 @@ pub(crate) fn seeds() -> Vec<Seed> {
         seeds.push(Seed::new(format!("order-{gives}"), json(&deal.order())));
         seeds.push(Seed::new(format!("contract-{gives}"), json(&contract)));
         seeds.push(Seed::new(format!("receipt-{gives}"), json(&receipt)));
+        let (acknowledgement, decision) = choice(&deal);
+        seeds.push(Seed::new(format!("acknowledgement-{gives}"), json(&acknowledgement)));
+        seeds.push(Seed::new(format!("decision-{gives}"), json(&decision)));
     }
     let vectors: Vec<Value> =
         serde_json::from_str(include_str!("../../../contracts/swap/tests/swap/vectors/documents.json")).expect("the vectors are JSON");
