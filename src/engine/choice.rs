@@ -83,11 +83,12 @@ impl Engine {
             false => None,
         };
         // Whoever turns out not to be acceptable makes room for those behind, and changes nothing for those before.
-        let (decision, contracts) = loop {
+        let mut contracts = BTreeMap::new();
+        let decision = loop {
             let decision = Decision::make(offer, decide_at, available, beacon, orders.clone());
-            match self.draw_up_all(rows, &decision).await? {
-                Ok(contracts) => break (decision, contracts),
-                Err((id, reason)) => orders.iter_mut().filter(|order| order.order == id).for_each(|order| order.refuse(&reason)),
+            match self.draw_up_all(rows, &decision, &mut contracts).await? {
+                None => break decision,
+                Some((id, reason)) => orders.iter_mut().filter(|order| order.order == id).for_each(|order| order.refuse(&reason)),
             }
         };
         let decided = answers(&decision, contracts);
@@ -103,26 +104,29 @@ impl Engine {
         Ok(true)
     }
 
-    /// Contracts for all that are chosen, or the first that there can be none for, and why.
+    /// Contracts for all that are chosen, besides those that were drawn up already. Says for whom first there can be none, and why.
     async fn draw_up_all(
         &self,
         rows: &[OrderRow],
         decision: &Decision,
-    ) -> Result<Result<BTreeMap<OrderId, Signed<Contract>>, (OrderId, String)>, ApiError> {
-        let mut contracts = BTreeMap::new();
+        contracts: &mut BTreeMap<OrderId, Signed<Contract>>,
+    ) -> Result<Option<(OrderId, String)>, ApiError> {
         let (mut sats, mut units) = (Sats(0), Units(0));
         let chosen = decision.orders.iter().filter(|order| order.verdict == Verdict::Chosen);
         for considered in chosen {
             let Some(row) = rows.iter().find(|row| row.signed.document.id() == considered.order) else { continue };
             sats.0 = sats.0.saturating_add(considered.price.cost(considered.amount).unwrap_or_default().0);
             units.0 = units.0.saturating_add(considered.amount.0);
+            if contracts.contains_key(&considered.order) {
+                continue;
+            }
             match self.draw_up(row, sats, units).await {
                 Ok(contract) => drop(contracts.insert(considered.order, contract)),
                 Err(failure) if failure.is_passing() => return Err(failure),
-                Err(reason) => return Ok(Err((considered.order, reason.to_string()))),
+                Err(reason) => return Ok(Some((considered.order, reason.to_string()))),
             }
         }
-        Ok(Ok(contracts))
+        Ok(None)
     }
 
     /// A contract for an order, if this party's funds cover it and those before it in the round.

@@ -70,6 +70,10 @@ impl Engine {
             let copy = &theirs.document;
             copy.swap == *swap && self.is_counterparty(&document, &copy.account) && theirs.verify(self.now()).is_ok()
         });
-        Ok(self.store().handed_over(swap, keeper, theirs.as_ref(), self.now()).await?)
+        self.store().handed_over(swap, keeper, theirs.as_ref(), self.now()).await?;
+        if self.copies().keepers.iter().any(|own| own == keeper) {
+            self.0.uncopied.copied(swap);
+        }
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@ mod steps;
 use super::doubt::Doubt;
 use super::effects::Effects;
 use super::host::Host;
+use super::uncopied::Uncopied;
 use super::{Chains, keys::Keys};
 use crate::api::{StepView, SwapView};
 use crate::error::ApiError;
@@ -81,6 +82,8 @@ pub(super) struct Outside {
     pub(super) tries: Tries,
     /// Swaps that are not begun yet: see `doubt`.
     pub(super) doubt: Doubt,
+    /// Whose fundings wait for a keeper to have a copy.
+    pub(super) uncopied: Uncopied,
     /// Rung when alpha was seen to change, if somebody wants to know: watchers are left new exits then.
     pub(super) alpha_news: Option<Arc<Notify>>,
 }

@@ -1,5 +1,5 @@
 //! What is handed over to others: copies of contracts to counterparties and keepers, swaps and exits to watchers. Each is tried until
-//! its receiver has it or its swap has ended. A swap never waits for any of it.
+//! its receiver has it or its swap has ended. A swap waits for none of it, but for a first copy a moment: see `uncopied`.
 
 use super::Engine;
 use crate::error::ApiError;

@@ -17,6 +17,7 @@ pub mod restore;
 mod seal;
 mod start;
 mod turns;
+mod uncopied;
 mod views;
 mod watching;
 
@@ -91,6 +92,7 @@ struct Inner {
     copies: CopySettings,
     /// Wakes who hands things over to others.
     news: Arc<tokio::sync::Notify>,
+    uncopied: uncopied::Uncopied,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
     /// Why the driver stopped, if it did by itself.
     failed: watch::Receiver<Option<String>>,

@@ -136,6 +136,7 @@ impl Engine {
         let (tips_in, tips) = watch::channel((None, None));
         let (changed, _) = broadcast::channel(SUBSCRIBER_BACKLOG);
         let tries = super::Tries::default();
+        let uncopied = super::uncopied::Uncopied::new(!copies.keepers.is_empty());
         let outside = Outside {
             store: store.clone(),
             chains: chains.clone(),
@@ -145,6 +146,7 @@ impl Engine {
             changed: changed.clone(),
             tries: tries.clone(),
             doubt,
+            uncopied: uncopied.clone(),
             alpha_news: (!copies.watch.watchers.is_empty()).then(|| news.clone()),
         };
         let (fail, failed) = watch::channel(None);
@@ -161,6 +163,7 @@ impl Engine {
             descriptors,
             copies,
             news,
+            uncopied,
             commands: std::sync::Mutex::new(Some(commands)),
             tips,
             changed,

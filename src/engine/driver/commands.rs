@@ -50,6 +50,7 @@ impl Driver {
         }
         self.outside.host.pass(Moment::After(Deed::Begin)).await;
         info!(swap_id = %id, role = ?new.swap.role(), "swap begins");
+        self.outside.uncopied.begin(id, self.outside.host.elapsed());
         self.adopt(StoredSwap { swap: new.swap, seq: 0, created_at: new.now, outbox: Vec::new() });
         self.drive(&id);
         Ok(())

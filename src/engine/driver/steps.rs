@@ -28,8 +28,11 @@ impl Driver {
             return;
         }
         let Some(action) = live.swap.wants(&clocks) else { return };
-        if matches!(action.step, Step::FundAlpha | Step::FundBeta) && self.outside.doubt.holds(id) {
-            return;
+        if matches!(action.step, Step::FundAlpha | Step::FundBeta) {
+            let uncopied = !live.swap.has_attempted(action.step) && self.outside.uncopied.holds(id, self.outside.host.elapsed());
+            if uncopied || self.outside.doubt.holds(id) {
+                return;
+            }
         }
         if live.last == Some(action.step) && self.outside.host.elapsed() < live.retry_at {
             return;
