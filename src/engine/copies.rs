@@ -71,9 +71,7 @@ impl Engine {
             copy.swap == *swap && self.is_counterparty(&document, &copy.account) && theirs.verify(self.now()).is_ok()
         });
         self.store().handed_over(swap, keeper, theirs.as_ref(), self.now()).await?;
-        if self.copies().keepers.iter().any(|own| own == keeper) {
-            self.0.uncopied.copied(swap);
-        }
+        self.0.uncopied.copied(swap, keeper);
         Ok(())
     }
 }

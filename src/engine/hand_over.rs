@@ -103,6 +103,9 @@ impl Engine {
                 }
                 Err(failure) => {
                     let delay = waits.get(&item).map_or(RETRY.0, |wait| (wait.delay * 2).min(RETRY.1));
+                    if let (ApiError::CounterpartyRefused { .. }, Item::Copy(swap, keeper)) = (&failure, &item) {
+                        self.0.uncopied.refused(swap, keeper);
+                    }
                     match &failure {
                         // Waiting alone does not help: the owner should know, once.
                         ApiError::CounterpartyRefused { .. } if !waits.contains_key(&item) => warn!(?item, %failure, "not taken"),

@@ -136,7 +136,7 @@ impl Engine {
         let (tips_in, tips) = watch::channel((None, None));
         let (changed, _) = broadcast::channel(SUBSCRIBER_BACKLOG);
         let tries = super::Tries::default();
-        let uncopied = super::uncopied::Uncopied::new(!copies.keepers.is_empty());
+        let uncopied = super::uncopied::Uncopied::new(&copies.keepers);
         let outside = Outside {
             store: store.clone(),
             chains: chains.clone(),

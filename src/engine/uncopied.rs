@@ -1,7 +1,8 @@
 //! Swaps that no keeper has a copy of yet. A data folder that is lost just behind a funding would lose the money with it: so a funding
-//! waits until one of the owner's keepers has the copy, and no longer than [`PATIENCE`] for keepers that are away.
+//! waits until one of the owner's keepers has the copy, no longer than [`PATIENCE`] for keepers that are away, and not for those that
+//! refuse it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use swap_contract::bytes::SwapId;
@@ -9,39 +10,53 @@ use swap_contract::bytes::SwapId;
 /// Of the hours that a swap has, a funding gives up this much for its copy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// New swaps, each with the moment ([`super::host::Host::elapsed`]) from which on its funding waits no more.
+/// What a funding waits for.
+#[derive(Debug)]
+struct Wait {
+    /// By [`super::host::Host::elapsed`].
+    until: Duration,
+    keepers: BTreeSet<String>,
+}
+
+/// New swaps whose fundings wait.
 #[derive(Clone, Debug)]
 pub(super) struct Uncopied {
-    has_keepers: bool,
-    swaps: Arc<Mutex<BTreeMap<SwapId, Duration>>>,
+    keepers: BTreeSet<String>,
+    swaps: Arc<Mutex<BTreeMap<SwapId, Wait>>>,
 }
 
 impl Uncopied {
-    pub(super) fn new(has_keepers: bool) -> Self {
-        Self { has_keepers, swaps: Arc::default() }
+    pub(super) fn new(keepers: &[String]) -> Self {
+        Self { keepers: keepers.iter().cloned().collect(), swaps: Arc::default() }
     }
 
     /// A swap begins now.
     pub(super) fn begin(&self, swap: SwapId, now: Duration) {
-        if self.has_keepers {
-            self.change(|swaps| swaps.insert(swap, now.saturating_add(PATIENCE)));
+        let wait = Wait { until: now.saturating_add(PATIENCE), keepers: self.keepers.clone() };
+        self.change(|swaps| swaps.insert(swap, wait));
+    }
+
+    /// Somebody has its copy.
+    pub(super) fn copied(&self, swap: &SwapId, by: &str) {
+        if self.keepers.contains(by) {
+            self.change(|swaps| swaps.remove(swap));
         }
     }
 
-    /// A keeper has its copy.
-    pub(super) fn copied(&self, swap: &SwapId) {
-        self.change(|swaps| swaps.remove(swap));
+    /// Somebody does not want it.
+    pub(super) fn refused(&self, swap: &SwapId, by: &str) {
+        self.change(|swaps| swaps.get_mut(swap).map(|wait| wait.keepers.remove(by)));
     }
 
     /// Whether its funding waits.
     pub(super) fn holds(&self, swap: &SwapId, now: Duration) -> bool {
         self.change(|swaps| {
-            swaps.retain(|_, until| *until > now);
+            swaps.retain(|_, wait| wait.until > now && !wait.keepers.is_empty());
             swaps.contains_key(swap)
         })
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<SwapId, Duration>) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<SwapId, Wait>) -> T) -> T {
         change(&mut self.swaps.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -52,15 +67,19 @@ mod tests {
 
     #[test]
     fn a_funding_waits_for_a_copy_and_not_for_ever() {
-        let (one, two) = (SwapId([1; 32]), SwapId([2; 32]));
-        let uncopied = Uncopied::new(true);
-        uncopied.begin(one, Duration::from_secs(5));
-        uncopied.begin(two, Duration::from_secs(5));
-        uncopied.clone().copied(&one);
-        assert!(!uncopied.holds(&one, Duration::from_secs(5)) && uncopied.holds(&two, Duration::from_secs(64)));
-        assert!(!uncopied.holds(&two, Duration::from_secs(65)));
-        let nobody = Uncopied::new(false);
-        nobody.begin(one, Duration::ZERO);
-        assert!(!nobody.holds(&one, Duration::ZERO), "without keepers there is nothing to wait for");
+        let (one, two, three) = (SwapId([1; 32]), SwapId([2; 32]), SwapId([3; 32]));
+        let uncopied = Uncopied::new(&["k1".into(), "k2".into()]);
+        let at = Duration::from_secs;
+        [one, two, three].into_iter().for_each(|swap| uncopied.begin(swap, at(5)));
+        uncopied.clone().copied(&one, "k2");
+        uncopied.copied(&two, "the counterparty");
+        uncopied.refused(&three, "k1");
+        assert_eq!([one, two, three].map(|swap| uncopied.holds(&swap, at(5))), [false, true, true]);
+        uncopied.refused(&three, "k2");
+        assert!(!uncopied.holds(&three, at(5)), "nobody wants it");
+        assert!(uncopied.holds(&two, at(64)) && !uncopied.holds(&two, at(65)));
+        let nobody = Uncopied::new(&[]);
+        nobody.begin(one, at(0));
+        assert!(!nobody.holds(&one, at(0)), "without keepers there is nothing to wait for");
     }
 }
