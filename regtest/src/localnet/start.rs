@@ -145,6 +145,9 @@ impl Localnet {
             }
             say("making the engines' twins");
             engine::make_twins(&mut engines)?;
+            // What they cost is paid for good before anybody's books are opened.
+            let paid = tfchain.best()?;
+            self.wait("the twins to be final", || tfchain.finalized().ok().filter(|head| head.number >= paid.number))?;
         }
         if let Some(peer) = peer {
             self.start_peer(&peer, &mut engines)?;
