@@ -144,7 +144,7 @@ pub(crate) async fn join_rmb(config: &Config, keys: &Keys, tfchain: &Arc<TfChain
 }
 
 /// The twins on the chain.
-struct ChainTwins(Arc<TfChain>);
+pub struct ChainTwins(pub Arc<TfChain>);
 
 #[async_trait]
 impl Twins for ChainTwins {
@@ -159,7 +159,8 @@ fn as_rmb(twin: chain_tfchain::Twin) -> Twin {
     Twin { id, account, relay, pk }
 }
 
-fn wall_clock() -> UnixTime {
+/// This computer's clock.
+pub fn wall_clock() -> UnixTime {
     UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
 

@@ -182,7 +182,7 @@ impl Engine {
             }
         }
         let (Some(acknowledged), Some(signed)) = (acknowledged, &answer.decision) else { return Ok(()) };
-        match self.check_decision(row, &acknowledged, signed).await {
+        match self.check_decision(row, &acknowledged, signed, answer.state).await {
             Ok(()) => Ok(self.store().keep_decision(signed).await?),
             Err(failure) if failure.is_passing() => Err(failure),
             Err(reason) => {
@@ -192,7 +192,13 @@ impl Engine {
         }
     }
 
-    async fn check_decision(&self, row: &OrderRow, acknowledged: &Acknowledgement, signed: &Signed<Decision>) -> Result<(), ApiError> {
+    async fn check_decision(
+        &self,
+        row: &OrderRow,
+        acknowledged: &Acknowledgement,
+        signed: &Signed<Decision>,
+        state: OrderState,
+    ) -> Result<(), ApiError> {
         let unfair = |reason: &str| Err(DocumentError::Mismatch { field: "decision", reason: reason.into() }.into());
         let decision = signed.verify(&row.offer)?;
         if decision.decide_at != acknowledged.decide_at {
@@ -200,6 +206,19 @@ impl Engine {
         }
         if decision.leaves_out(acknowledged) {
             return unfair("it leaves this order out, which was to be considered");
+        }
+        let is_chosen = decision.verdict(&acknowledged.order) == Some(&Verdict::Chosen);
+        match state {
+            OrderState::Offered | OrderState::Agreed if !is_chosen => {
+                return unfair("it offers a contract to an order that was not chosen");
+            }
+            OrderState::Refused if is_chosen => return unfair("it refuses an order that was chosen"),
+            OrderState::Waiting
+            | OrderState::Offered
+            | OrderState::Agreed
+            | OrderState::Refused
+            | OrderState::Expired
+            | OrderState::Cancelled => {}
         }
         if let Some(kept) = self.store().decision(&decision.offer, decision.decide_at).await?
             && kept.document != *decision

@@ -27,8 +27,8 @@ pub use turns::Turns;
 pub use watching::WatchSettings;
 
 use crate::api::{
-    Addresses, BalanceView, Balances, ChainStatus, Descriptors, Hello, HistoryEntry, ListQuery, MAX_PAGE, NodeStatus, OrderState,
-    OrderView, Page, RefundTx, SwapExplanation, SwapView,
+    Addresses, BalanceView, Balances, ChainStatus, Descriptors, Direction, Hello, HistoryEntry, ListQuery, MAX_PAGE, NodeStatus,
+    OrderState, OrderView, Page, RefundTx, SwapExplanation, SwapView,
 };
 use crate::bus::Bus;
 use crate::error::ApiError;
@@ -160,6 +160,10 @@ impl Engine {
     pub async fn order_cancel(&self, id: OrderId) -> Result<OrderView, ApiError> {
         let _guard = self.market_lock().await;
         let view = self.order_get(id).await?;
+        if view.direction != Direction::Placed {
+            // It was acknowledged: whoever leaves it out of the decision has cheated.
+            return Err(ApiError::WrongState { reason: "the order is its taker's; cancel the offer instead".into() });
+        }
         if view.state != OrderState::Waiting {
             return Err(ApiError::WrongState { reason: format!("the order is {:?}", view.state).to_lowercase() });
         }

@@ -136,7 +136,8 @@ impl Engine {
         let (tips_in, tips) = watch::channel((None, None));
         let (changed, _) = broadcast::channel(SUBSCRIBER_BACKLOG);
         let tries = super::Tries::default();
-        let uncopied = super::uncopied::Uncopied::new(&copies.keepers);
+        let pending = store.copies_to_hand_over(&copies.keepers).await?;
+        let uncopied = super::uncopied::Uncopied::at_start(&copies.keepers, pending, host.elapsed());
         let outside = Outside {
             store: store.clone(),
             chains: chains.clone(),

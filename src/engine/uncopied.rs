@@ -30,6 +30,18 @@ impl Uncopied {
         Self { keepers: keepers.iter().cloned().collect(), swaps: Arc::default() }
     }
 
+    /// The same for swaps that were begun before: `pending` says which keepers lack the copy of which.
+    pub(super) fn at_start(keepers: &[String], pending: Vec<(SwapId, String)>, now: Duration) -> Self {
+        let uncopied = Self::new(keepers);
+        let mut lacking: BTreeMap<SwapId, BTreeSet<String>> = BTreeMap::new();
+        for (swap, keeper) in pending {
+            lacking.entry(swap).or_default().insert(keeper);
+        }
+        lacking.retain(|_, by| uncopied.keepers.is_subset(by));
+        lacking.into_keys().for_each(|swap| uncopied.begin(swap, now));
+        uncopied
+    }
+
     /// A swap begins now.
     pub(super) fn begin(&self, swap: SwapId, now: Duration) {
         let wait = Wait { until: now.saturating_add(PATIENCE), keepers: self.keepers.clone() };
@@ -39,8 +51,13 @@ impl Uncopied {
     /// Somebody has its copy.
     pub(super) fn copied(&self, swap: &SwapId, by: &str) {
         if self.keepers.contains(by) {
-            self.change(|swaps| swaps.remove(swap));
+            self.forget(swap);
         }
+    }
+
+    /// Nothing waits any more.
+    pub(super) fn forget(&self, swap: &SwapId) {
+        self.change(|swaps| swaps.remove(swap));
     }
 
     /// Somebody does not want it.
@@ -78,6 +95,11 @@ mod tests {
         uncopied.refused(&three, "k2");
         assert!(!uncopied.holds(&three, at(5)), "nobody wants it");
         assert!(uncopied.holds(&two, at(64)) && !uncopied.holds(&two, at(65)));
+        let keepers = ["k1".to_owned(), "k2".to_owned()];
+        let lacking = |swap, by: &str| (swap, by.to_owned());
+        let pending = vec![lacking(one, "k1"), lacking(one, "k2"), lacking(two, "k1"), lacking(two, "maker")];
+        let restarted = Uncopied::at_start(&keepers, pending, at(0));
+        assert!(restarted.holds(&one, at(1)) && !restarted.holds(&two, at(1)), "one keeper has the second");
         let nobody = Uncopied::new(&[]);
         nobody.begin(one, at(0));
         assert!(!nobody.holds(&one, at(0)), "without keepers there is nothing to wait for");

@@ -7,12 +7,18 @@ use twinswap::api::OrderState;
 
 const PERIOD: Span = Span::secs(3);
 
-/// Two takers want the same lot at the same price: one of them gets it, both can see why, and the other's money is free again.
-#[test]
-fn a_draw_decides_between_equal_orders_and_both_can_repeat_it() {
+/// Alice and carol have BTC, bob has TFT.
+fn two_takers() -> World {
     let mut world = World::new();
     world.alpha.mint(world.carol.owner(), &[10_000_000]);
     world.start("carol");
+    world
+}
+
+/// Two takers want the same lot at the same price: one of them gets it, both can see why, and the other's money is free again.
+#[test]
+fn a_draw_decides_between_equal_orders_and_both_can_repeat_it() {
+    let world = two_takers();
     let offer = world.offer_for(Asset::Tft, 1, PERIOD);
     let orders = [("alice", world.take(&offer).unwrap()), ("carol", world.take_by(&world.carol, &offer).unwrap())];
     let decide_at = orders.each_ref().map(|(_, order)| order.decide_at.expect("the maker has said when"));
@@ -52,9 +58,7 @@ fn a_draw_decides_between_equal_orders_and_both_can_repeat_it() {
 /// An order that comes when the period is over waits for another round: nobody takes part in a draw that it may know already.
 #[test]
 fn an_order_that_is_late_is_in_the_next_round() {
-    let mut world = World::new();
-    world.alpha.mint(world.carol.owner(), &[10_000_000]);
-    world.start("carol");
+    let world = two_takers();
     let offer = world.offer_for(Asset::Tft, 2, PERIOD);
     let first = world.take(&offer).unwrap();
     world.soon("the first is decided", |world| world.alice.order(first.id).state == OrderState::Agreed);

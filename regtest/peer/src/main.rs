@@ -1,17 +1,15 @@
 //! The program `rmb-peer`.
 
 use anyhow::{Context, Result, anyhow};
-use async_trait::async_trait;
 use chain_tfchain::{Config, TfChain};
 use clap::Parser;
-use rmb::{Identity, Twin, TwinId};
+use rmb::Identity;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use swap_contract::policy::REGTEST;
-use swap_contract::time::UnixTime;
-use twinswap::bus::rmb::{LOOK_EVERY, RmbBus, Settings, Twins};
+use twinswap::bus::rmb::{LOOK_EVERY, RmbBus, Settings};
+use twinswap::compose::{ChainTwins, wall_clock};
 use twinswap::engine::keys::Keys;
 use url::Url;
 
@@ -41,20 +39,6 @@ struct Args {
     substrate: String,
 }
 
-struct Chain(Arc<TfChain>);
-
-#[async_trait]
-impl Twins for Chain {
-    async fn twin(&self, id: TwinId) -> Result<Option<Twin>, String> {
-        let found = self.0.twin(id).await.map_err(|error| error.to_string())?;
-        Ok(found.map(|chain_tfchain::Twin { id, account, relay, pk }| Twin { id, account, relay, pk }))
-    }
-}
-
-fn wall_clock() -> UnixTime {
-    UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
-}
-
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
@@ -75,7 +59,7 @@ async fn main() -> Result<()> {
         relays: args.relays,
         follows_chain: false,
         look_every: LOOK_EVERY,
-        twins: Arc::new(Chain(chain)),
+        twins: Arc::new(ChainTwins(chain)),
         now: wall_clock,
     });
     let mut out = std::io::stdout();

@@ -246,7 +246,7 @@ impl Play {
             return Ok(None);
         }
         let waiting = taker.call("order.list", &json!({ "open_only": true }))?;
-        if !items(&waiting).is_empty() || mine.is_some() || theirs.is_some() {
+        if items(&waiting).iter().any(|order| order["direction"] == "placed") || mine.is_some() || theirs.is_some() {
             self.last_error = format!("an order waits: {waiting}; swaps {mine:?} and {theirs:?}");
             return Ok(None);
         }

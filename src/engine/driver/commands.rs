@@ -41,7 +41,10 @@ impl Driver {
         let cursors = [(Side::Alpha, alpha), (Side::Beta, beta)];
         let cursors: Vec<_> = cursors.into_iter().filter_map(|(side, tip)| Some((side, tip?.final_height))).collect();
         self.outside.host.pass(Moment::Before(Deed::Begin)).await;
+        // Before anybody can see the swap, and hand its copy over.
+        self.outside.uncopied.begin(id, self.outside.host.elapsed());
         if let Err(failure) = self.outside.store.begin_swap(&new, &cursors).await {
+            self.outside.uncopied.forget(&id);
             if !self.live.contains_key(&id) {
                 self.outside.chains.alpha.untrack(&id);
                 self.outside.chains.beta.untrack(&id);
@@ -50,7 +53,6 @@ impl Driver {
         }
         self.outside.host.pass(Moment::After(Deed::Begin)).await;
         info!(swap_id = %id, role = ?new.swap.role(), "swap begins");
-        self.outside.uncopied.begin(id, self.outside.host.elapsed());
         self.adopt(StoredSwap { swap: new.swap, seq: 0, created_at: new.now, outbox: Vec::new() });
         self.drive(&id);
         Ok(())
