@@ -2,15 +2,23 @@
 
 mod bus;
 mod copies;
+mod discovery;
 mod market;
+mod profile;
 mod watch;
 
 pub use bus::BusStatus;
 pub use copies::{KeepCopy, KeptCopy, ListCopies};
+pub use discovery::{
+    Alive, AskGossip, BookEntry, BookView, ContactList, ContactOrigin, ContactView, EntryPage, FindTwins, FoundBy, FoundTwin, FoundTwins,
+    GetBook, GossipAnswer, GossipWord, KeepEntry, KeptEntry, KnownMisdeed, ListEntries, ListMisdeeds, MisdeedList, OfferTake, SayAlive,
+    TellMisdeed, ToldMisdeed,
+};
 pub use market::{
     BrowseOffers, Countersign, Deadlines, Direction, OfferPreview, OfferState, OfferSubmit, OfferTerms, OfferView, OrderAnswer,
     OrderChoice, OrderState, OrderSubmit, OrderView, PlaceOrder, StepCost,
 };
+pub use profile::{GetProfile, SetProfile};
 pub use watch::{KeepWatch, Watching};
 
 use schemars::JsonSchema;

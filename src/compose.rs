@@ -54,6 +54,7 @@ pub async fn start(config: &Config, keys: Keys, lock: File, host: Arc<dyn Host>)
         owners: config.owners.clone(),
         reach: joined.reach(config),
         copies: config.copy_settings(),
+        discovery: config.discovery_settings(),
         descriptors,
         lock: Some(lock),
     })

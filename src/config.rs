@@ -5,13 +5,18 @@ mod overrides;
 mod template;
 
 pub use options::{
-    BitcoinAuth, BitcoinConfig, BusConfig, BusKind, Config, CopiesConfig, LogConfig, RpcConfig, RunAs, Secret, TfchainConfig, WatchConfig,
+    BitcoinAuth, BitcoinConfig, BusConfig, BusKind, Config, CopiesConfig, DiscoveryConfig, LogConfig, RpcConfig, RunAs, Secret,
+    TfchainConfig, WatchConfig,
 };
 pub use template::{TEMPLATE, render};
 
 use crate::bus::check_reach;
-use crate::engine::{CopySettings, WatchSettings};
+use crate::discovery::aggregators::MAX_AGGREGATORS;
+use crate::discovery::contacts::MAX_CONTACTS;
+use crate::discovery::{SELLS_BTC, SELLS_TFT, label};
+use crate::engine::{CopySettings, DiscoverySettings, WatchSettings};
 use std::path::{Path, PathBuf};
+use swap_contract::document::{Tags, check_tags};
 use swap_contract::policy::MAINNET;
 use zeroize::Zeroizing;
 
@@ -95,6 +100,13 @@ impl Config {
         CopySettings { keepers: self.copies.keepers.clone(), keep_for: self.copies.keep_for.clone(), watch }
     }
 
+    /// Whom the engine knows from the start, and what it says of itself.
+    pub fn discovery_settings(&self) -> DiscoverySettings {
+        let DiscoveryConfig { gossip, contacts, aggregators, tags: _, may_be_named } = self.discovery.clone();
+        let (tags, is_aggregator) = (self.discovery.labels().unwrap_or_default(), self.role == RunAs::Aggregator);
+        DiscoverySettings { gossip, contacts, aggregators, is_aggregator, tags, may_be_named }
+    }
+
     /// The config in force as TOML, without secrets.
     pub fn to_toml(&self) -> String {
         toml::to_string_pretty(self).expect("tables of strings, numbers, flags and lists are TOML")
@@ -136,8 +148,21 @@ impl Config {
         for watcher in &self.watch.watchers {
             check_reach(watcher).map_err(|reason| invalid("watch.watchers", format!("`{watcher}`: {reason}")))?;
         }
+        for contact in &self.discovery.contacts {
+            check_reach(contact).map_err(|reason| invalid("discovery.contacts", format!("`{contact}`: {reason}")))?;
+        }
+        for aggregator in &self.discovery.aggregators {
+            check_reach(aggregator).map_err(|reason| invalid("discovery.aggregators", format!("`{aggregator}`: {reason}")))?;
+        }
+        if self.discovery.aggregators.len() > MAX_AGGREGATORS {
+            return Err(invalid("discovery.aggregators", format!("at most {MAX_AGGREGATORS}")));
+        }
+        if self.discovery.contacts.len() > MAX_CONTACTS {
+            return Err(invalid("discovery.contacts", format!("at most {MAX_CONTACTS}")));
+        }
+        self.discovery.labels()?;
         match self.role {
-            RunAs::Engine if !self.watch.watch_for.is_empty() => {
+            RunAs::Engine | RunAs::Aggregator if !self.watch.watch_for.is_empty() => {
                 return Err(invalid(
                     "watch.watch_for",
                     "only a watcher watches for others: set `role = \"watcher\"`, on a data folder of its own",
@@ -149,7 +174,7 @@ impl Config {
                     "a watcher has no swaps of its own to leave with anybody; leave it and `copies.keepers` empty",
                 ));
             }
-            RunAs::Engine | RunAs::Watcher => {}
+            RunAs::Engine | RunAs::Watcher | RunAs::Aggregator => {}
         }
         tracing_subscriber::EnvFilter::try_new(&self.log.filter).map_err(|error| invalid("log.filter", error.to_string()))?;
         Ok(())
@@ -188,6 +213,25 @@ impl Config {
             None if bus.listen.ip().is_loopback() => Ok(()),
             None => Err(invalid("bus.public_url", "needed, since `bus.listen` is not a loopback address: what counterparties connect to")),
         }
+    }
+}
+
+impl DiscoveryConfig {
+    /// The labels, each at most once, with room for those of what is sold.
+    fn labels(&self) -> Result<Tags, ConfigError> {
+        let mut labels = Tags::new();
+        for text in &self.tags {
+            let (key, value) = text.split_once('=').ok_or_else(|| invalid("discovery.tags", format!("`{text}`: write `key=value`")))?;
+            if [SELLS_TFT.0, SELLS_BTC.0].contains(&key) {
+                return Err(invalid("discovery.tags", format!("`{key}` follows from your offers; leave it out")));
+            }
+            if labels.insert(key.to_owned(), value.to_owned()).is_some() {
+                return Err(invalid("discovery.tags", format!("`{key}` is there twice")));
+            }
+        }
+        let all = labels.clone().into_iter().chain(label(SELLS_TFT)).chain(label(SELLS_BTC)).collect();
+        check_tags(&all).map_err(|error| invalid("discovery.tags", format!("{error}; two are kept for what you sell")))?;
+        Ok(labels)
     }
 }
 

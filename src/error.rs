@@ -71,9 +71,9 @@ pub enum ApiError {
     /// The caller has no or a wrong token.
     #[error("this method needs the owner's token (header `Authorization: Bearer ...`)")]
     Unauthorized,
-    /// A watcher trades nothing and has no wallet.
-    #[error("this engine is a watcher: it watches swaps for others, trades nothing and has no wallet")]
-    WatcherOnly,
+    /// Watchers and aggregators trade nothing.
+    #[error("this engine is a watcher or an aggregator: it serves others, and trades nothing itself")]
+    TradesNothing,
     /// The account is not one of those that this engine watches for.
     #[error("this engine does not watch for this account")]
     NotServed,
@@ -100,6 +100,12 @@ pub enum ApiError {
         /// Of what.
         what: &'static str,
     },
+    /// Nobody offers what is wanted.
+    #[error("{reason}")]
+    NoMatch {
+        /// Why, and who was tried.
+        reason: String,
+    },
     /// The database cannot be written: the disk is full, say. Nothing was done.
     #[error("storage: {0}")]
     Store(#[from] crate::store::StoreError),
@@ -125,8 +131,9 @@ impl ApiError {
             | ApiError::WrongState { .. }
             | ApiError::RefundNotDue { .. }
             | ApiError::Unauthorized
-            | ApiError::WatcherOnly
+            | ApiError::TradesNothing
             | ApiError::NotServed
+            | ApiError::NoMatch { .. }
             | ApiError::CounterpartyRefused { .. } => false,
         }
     }
@@ -146,11 +153,12 @@ impl ApiError {
             ApiError::WrongState { .. } => -32017,
             ApiError::RefundNotDue { .. } => -32018,
             ApiError::Unauthorized => -32001,
-            ApiError::WatcherOnly => -32023,
+            ApiError::TradesNothing => -32023,
             ApiError::NotServed => -32024,
             ApiError::Chain(_) => -32020,
             ApiError::Counterparty { .. } => -32021,
             ApiError::CounterpartyRefused { .. } => -32022,
+            ApiError::NoMatch { .. } => -32025,
             ApiError::TooMany { .. } => -32029,
             ApiError::Store(_) => -32030,
             ApiError::Stopping => -32031,
@@ -171,7 +179,7 @@ impl ApiError {
             ApiError::WrongState { .. } => "wrong_state",
             ApiError::RefundNotDue { .. } => "refund_not_due",
             ApiError::Unauthorized => "unauthorized",
-            ApiError::WatcherOnly => "watcher_only",
+            ApiError::TradesNothing => "trades_nothing",
             ApiError::NotServed => "account_not_served",
             ApiError::Chain(ChainError::Unavailable { .. }) => "node_unavailable",
             ApiError::Chain(ChainError::NotNow { .. }) => "chain_not_now",
@@ -180,6 +188,7 @@ impl ApiError {
             ApiError::Chain(ChainError::WrongNetwork { .. }) => "wrong_network",
             ApiError::Counterparty { .. } => "counterparty_unreachable",
             ApiError::CounterpartyRefused { .. } => "counterparty_refused",
+            ApiError::NoMatch { .. } => "no_match",
             ApiError::TooMany { .. } => "too_many",
             ApiError::Store(_) => "storage_failed",
             ApiError::Stopping => "stopping",
@@ -202,8 +211,9 @@ impl ApiError {
             | ApiError::DuplicateHashlock
             | ApiError::WrongState { .. }
             | ApiError::Unauthorized
-            | ApiError::WatcherOnly
+            | ApiError::TradesNothing
             | ApiError::NotServed
+            | ApiError::NoMatch { .. }
             | ApiError::Chain(_)
             | ApiError::Counterparty { .. }
             | ApiError::Store(_)

@@ -171,9 +171,12 @@ fn options(args: &InitArgs, birthday: Option<u32>) -> Result<Vec<(&'static str, 
     let watch_for: Vec<Value> = accounts("--watch-for", &args.watch_for)?;
     let mut options =
         vec![("policy", Value::String(policy)), ("bitcoin.network", Value::String(network.to_string())), ("owners", Value::Array(owners))];
-    if args.role == RunAs::Watcher {
-        options.push(("role", Value::String("watcher".into())));
-    }
+    let role = match args.role {
+        RunAs::Engine => None,
+        RunAs::Watcher => Some("watcher"),
+        RunAs::Aggregator => Some("aggregator"),
+    };
+    options.extend(role.map(|role| ("role", Value::String(role.into()))));
     options.push(("watch.watch_for", Value::Array(watch_for)));
     match (&args.bitcoin_user, &args.bitcoin_password_file) {
         (Some(user), Some(file)) => {

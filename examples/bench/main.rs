@@ -1,5 +1,5 @@
 //! What an engine's speed is measured by, without nodes: the sizes of its Bitcoin transactions, how fast it reacts with many
-//! open swaps, and what a stored transition costs. Prints one JSON object of sizes and median times.
+//! open swaps, what a stored transition costs, and an offer in the order book. Prints one JSON object of sizes and median times.
 //!
 //! Run by `cargo regtest bench`, which forms the ratios. By hand, with the engine optimised and the folder on the disk that is
 //! to be measured: `cargo run --config profile.dev.opt-level=3 --example bench -- FOLDER`.
@@ -7,6 +7,7 @@
 mod bus;
 mod chain;
 mod durability;
+mod market;
 mod node;
 mod reaction;
 mod sizes;
@@ -26,6 +27,7 @@ async fn main() -> Result<()> {
         "b3": durability::measure(folder).await?,
         "b6": reaction::measure(folder).await?,
         "rmb": bus::measure().await?,
+        "market": market::measure()?,
     });
     println!("{measured}");
     Ok(())

@@ -97,6 +97,7 @@ impl Subject {
             owners: Vec::new(),
             reach: "http://127.0.0.1:1".into(),
             copies: Default::default(),
+            discovery: Default::default(),
             descriptors: Vec::new(),
             lock: None,
         })

@@ -11,8 +11,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::cache::Cache;
 use crate::command::{cargo, run_logged, tail};
-use crate::demo::Output;
+use crate::demo::{self, Output};
 use crate::differential;
+use crate::localnet::Bus;
 use crate::progress::say;
 use crate::rmb_client;
 use crate::rmb_handler;
@@ -27,6 +28,8 @@ const SUMMARY_WITHIN: usize = 60;
 
 /// Seeds that the simulator plays here; `cargo regtest simulate` plays more.
 const SEEDS: u32 = 4_000;
+/// The same of markets.
+const MARKET_SEEDS: u32 = 150;
 
 /// # Errors
 /// The first thing that fails; a failing test's output is shown.
@@ -37,7 +40,9 @@ pub fn run(cache: &Cache, checkout: &Path) -> Result<()> {
     rmb_client::run(cache, checkout, &tools)?;
     rmb_handler::run(cache, checkout, &tools)?;
     differential::run(cache, checkout, &tools, differential::FEW_CASES)?;
+    demo::play_markets(cache, &tools, Output::Tables, Bus::default())?;
     tool::SIMULATE.run(cache, checkout, &["--seeds".to_owned(), SEEDS.to_string()])?;
+    tool::SIMULATE.run(cache, checkout, &["--market".to_owned(), "--seeds".to_owned(), MARKET_SEEDS.to_string()])?;
     tool::MODEL.run(cache, checkout, &[])?;
     sweep::play(cache, &tools, Output::Tables, &Choice::short(Kind::Kill))?;
     sweep::play(cache, &tools, Output::Tables, &Choice::short(Kind::Restore))?;

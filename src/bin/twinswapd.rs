@@ -52,7 +52,7 @@ struct Args {
     /// File with the passphrase; else TWINSWAP_PASSPHRASE, else it is asked for
     #[arg(long, env = "TWINSWAP_PASSPHRASE_FILE", value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
-    /// Trade, or watch swaps for others [default: `role` in the config, which is engine]
+    /// Trade, watch swaps for others, or list twins for others [default: `role` in the config, which is engine]
     #[arg(long, value_name = "ROLE")]
     role: Option<RunAs>,
     /// Print the config in force, without secrets, and stop

@@ -4,16 +4,19 @@ use super::amount::{Amount, PriceArg, SpanArg};
 use super::error::{CliError, EXIT_CODES};
 use crate::config::{RunAs, default_data_dir};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use swap_contract::bytes::OfferId;
-use swap_contract::document::Asset;
+use swap_contract::document::{Account, Asset, Location, ProfilePage};
 
 const EXAMPLES: &str = "\
 Examples:
   twinswap init                                  # keys and a config; then start twinswapd
   twinswap wallet address                        # where to pay in
   twinswap offer submit --gives tft --price 250sat/1tft --max 5000tft
-  twinswap offer list --reach http://maker:9556  # what somebody else offers
+  twinswap book                                  # what all makers that can be found offer
+  twinswap offer take --best --gives tft --amount 1000tft
+  twinswap offer list --reach http://maker:9556  # what one maker offers
   twinswap order submit --reach http://maker:9556 --offer <ID> --amount 1000tft
   twinswap swap watch                            # every open swap, to its end
   twinswap swap explain <ID>                     # who must act, by when, what if not
@@ -73,6 +76,33 @@ pub enum Command {
     /// Orders: take somebody's offer
     #[command(subcommand)]
     Order(OrderCommand),
+    /// The order book: the offers of all makers that can be found, the best first
+    #[command(after_help = "\
+Examples:
+  twinswap book                  # both sides
+  twinswap book --gives tft      # who sells TFT, the lowest price first")]
+    Book(BookArgs),
+    /// Look for twins by their labels, by way of this engine's contacts
+    #[command(after_help = "\
+Examples:
+  twinswap search sells-tft=yes location=Dubai
+  twinswap search category=exchange --within 30s")]
+    Search(SearchArgs),
+    /// Whom this engine knows: others are found through them
+    Contacts,
+    /// What this engine tells of itself: a name, a place, addresses, pages
+    #[command(subcommand)]
+    Profile(ProfileCommand),
+    /// Who has signed two things that cannot both be, as far as this engine knows
+    #[command(after_help = "\
+Examples:
+  twinswap misdeeds
+  twinswap misdeeds --account 5Gr... --json      # the proofs, for anybody to check")]
+    Misdeeds {
+        /// Only those of this account
+        #[arg(long, value_name = "SS58")]
+        account: Option<Account>,
+    },
     /// Swaps
     #[command(subcommand)]
     Swap(SwapCommand),
@@ -151,7 +181,7 @@ pub struct TwinArgs {
 
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// What the folder is for: an engine that trades, or a watcher for others
+    /// What the folder is for: an engine that trades, a watcher for others, or an aggregator that lists twins
     #[arg(long, value_enum, default_value = "engine")]
     pub role: RunAs,
     /// For a watcher: a TF Chain account it watches for; may be repeated
@@ -218,6 +248,14 @@ Examples:
     Submit(SubmitArgs),
     /// This engine's offers, newest first, or those that a counterparty has open
     List(OfferListArgs),
+    /// Take the best offer of the order book that has room for an amount
+    #[command(after_help = "\
+Examples:
+  twinswap offer take --best --gives tft --amount 1000tft
+  twinswap offer take --best --gives tft --amount 1000tft --limit 250sat/1tft   # at that price or a lower one
+
+A maker that is away or refuses is passed over for the next best. Exits with 4 if nobody takes the order.")]
+    Take(TakeArgs),
     /// One offer, with the command that takes it
     Show(IdArg),
     /// Take an offer back; contracts signed under it stand
@@ -275,6 +313,42 @@ impl From<Giving> for Asset {
             Giving::Tft => Asset::Tft,
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub struct TakeArgs {
+    /// Take the best offer that can be found
+    #[arg(long, required = true)]
+    pub best: bool,
+    /// What the maker is to give
+    #[arg(long, value_enum, ignore_case = true)]
+    pub gives: Giving,
+    /// How much: 1000tft; in bitcoin only together with --limit
+    #[arg(long)]
+    pub amount: Amount,
+    /// No worse price than this: 250sat/1tft
+    #[arg(long, value_name = "PRICE")]
+    pub limit: Option<PriceArg>,
+}
+
+#[derive(Debug, Args)]
+pub struct BookArgs {
+    /// Only makers who give this
+    #[arg(long, value_enum, ignore_case = true)]
+    pub gives: Option<Giving>,
+    /// Offers of each side at most, up to 100
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// Labels that a twin is to have, all of them
+    #[arg(value_name = "KEY=VALUE", required = true, value_parser = key_value)]
+    pub tags: Vec<(String, String)>,
+    /// How long to look at most [default: 10s]
+    #[arg(long, value_name = "TIME")]
+    pub within: Option<SpanArg>,
 }
 
 #[derive(Debug, Args)]
@@ -340,6 +414,41 @@ pub struct OrderArgs {
 }
 
 #[derive(Debug, Subcommand)]
+pub enum ProfileCommand {
+    /// Tell this and nothing else, signed
+    #[command(after_help = "\
+Example:
+  twinswap profile set --name Bob --location 25.204849,55.270783 --site shop=https://bob.example.org \\
+      --page https://bob.example.org/index.html=9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    Set(ProfileArgs),
+    /// This engine's profile, or that of the engine at an address
+    Show {
+        /// A counterparty's address, a twin like rmb:42 or a URL
+        #[arg(long, value_name = "ADDRESS")]
+        reach: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct ProfileArgs {
+    /// A name to be called by
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Degrees north and east: 25.204849,55.270783
+    #[arg(long, value_name = "LATITUDE,LONGITUDE", value_parser = place, allow_hyphen_values = true)]
+    pub location: Option<Location>,
+    /// An address on the web and what it is about; may be repeated
+    #[arg(long = "site", value_name = "CATEGORY=URL", value_parser = key_value)]
+    pub urls: Vec<(String, String)>,
+    /// An address on the network
+    #[arg(long)]
+    pub ipv6: Option<Ipv6Addr>,
+    /// A page, with the SHA-256 of what is served there; may be repeated
+    #[arg(long = "page", value_name = "URL=SHA256", value_parser = page_hash)]
+    pub pages: Vec<ProfilePage>,
+}
+
+#[derive(Debug, Subcommand)]
 pub enum SwapCommand {
     /// Swaps, newest first
     List(PageArgs),
@@ -385,6 +494,32 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
+/// Degrees, as maps show them.
+fn place(text: &str) -> Result<Location, String> {
+    let (latitude, longitude) = text.split_once(',').ok_or("write LATITUDE,LONGITUDE")?;
+    Ok(Location { latitude: microdegrees(latitude)?, longitude: microdegrees(longitude)? })
+}
+
+fn microdegrees(text: &str) -> Result<i32, String> {
+    let text = text.trim();
+    let bad = || format!("`{text}` is not a number of degrees with at most six digits behind the point");
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let is_number = !whole.is_empty() && format!("{whole}{fraction}").bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number || fraction.len() > 6 {
+        return Err(bad());
+    }
+    let degrees: i32 = format!("{whole}{fraction:0<6}").parse().map_err(|_| bad())?;
+    Ok(sign * degrees)
+}
+
+/// The hash is behind the last `=`: an address may have others.
+fn page_hash(text: &str) -> Result<ProfilePage, String> {
+    let (url, sha256) = text.rsplit_once('=').ok_or("write URL=SHA256")?;
+    let sha256 = sha256.parse().map_err(|error| format!("{sha256}: {error}"))?;
+    Ok(ProfilePage { url: url.to_owned(), sha256 })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -393,6 +528,16 @@ mod tests {
     #[test]
     fn the_commands_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_place_is_exact() {
+        let degrees = |text| place(text).map(|place| (place.latitude, place.longitude));
+        assert_eq!(degrees("25.204849,55.270783"), Ok((25_204_849, 55_270_783)));
+        assert_eq!(degrees("-0.5, 7"), Ok((-500_000, 7_000_000)));
+        for bad in ["", "1", "1,x", "1,2.1234567", "+1,2", "1e2,3", ".5,1", "9999999,1"] {
+            assert!(place(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Each command: what is asked of the engine, and how its answer is shown.
 
 use super::args::{
-    Cli, Command, IdArg, OfferCommand, OfferListArgs, OrderArgs, OrderCommand, PageArgs, SubmitArgs, SwapCommand, TermsArgs, WalletCommand,
+    BookArgs, Cli, Command, IdArg, OfferCommand, OfferListArgs, OrderArgs, OrderCommand, PageArgs, ProfileArgs, ProfileCommand, SearchArgs,
+    SubmitArgs, SwapCommand, TakeArgs, TermsArgs, WalletCommand,
 };
 use super::client::{Client, read};
 use super::error::CliError;
 use super::{ids, print, show, watch};
-use crate::api::{BrowseOffers, ListQuery, OfferTerms, OrderSubmit};
+use crate::api::{BrowseOffers, FindTwins, GetBook, GetProfile, ListMisdeeds, ListQuery, OfferTake, OfferTerms, OrderSubmit, SetProfile};
 use crate::bus::rmb::SCHEME;
 use crate::rpc::SwapHistory;
 use serde::Serialize;
@@ -15,7 +16,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use std::io::Read;
 use std::path::Path;
-use swap_contract::document::MAX_DOCUMENT_BYTES;
+use swap_contract::document::{CategorisedUrl, MAX_DOCUMENT_BYTES};
 
 /// A connection and how to show its answers.
 pub(super) struct Session<'a> {
@@ -36,6 +37,20 @@ pub async fn run(cli: &Cli, command: &Command) -> Result<(), CliError> {
     match command {
         Command::Offer(command) => session.offer(command).await,
         Command::Order(command) => session.order(command).await,
+        Command::Book(BookArgs { gives, limit }) => {
+            let query = GetBook { gives: gives.map(Into::into), limit: Some(*limit) };
+            session.show("book.get", query, show::book).await
+        }
+        Command::Search(SearchArgs { tags, within }) => {
+            let find = FindTwins { tags: tags.iter().cloned().collect(), within: within.map(|within| within.0) };
+            session.show("contact.search", find, show::found).await
+        }
+        Command::Profile(ProfileCommand::Set(args)) => session.show("profile.set", args.profile(), show::profile).await,
+        Command::Profile(ProfileCommand::Show { reach }) => {
+            session.show("profile.get", GetProfile { reach: reach.clone() }, show::profile).await
+        }
+        Command::Misdeeds { account } => session.show("misdeed.list", ListMisdeeds { account: *account }, show::misdeeds).await,
+        Command::Contacts => session.show("contact.list", json!({}), show::contacts).await,
         Command::Swap(command) => session.swap(command).await,
         Command::Wallet(WalletCommand::Balances) => session.show("wallet.balances", json!({}), show::balances).await,
         Command::Wallet(WalletCommand::Address) => session.show("wallet.address", json!({}), show::addresses).await,
@@ -79,6 +94,7 @@ impl Session<'_> {
                 self.show("offer.browse", BrowseOffers { reach: reach.clone(), after, limit }, show::offers).await
             }
             OfferCommand::List(OfferListArgs { reach: None, page }) => self.show("offer.list", page.query(), show::offers).await,
+            OfferCommand::Take(args) => self.show("offer.take", args.take()?, show::order).await,
             OfferCommand::Show(id) => self.by_id("offer", "get", id, show::offer).await,
             OfferCommand::Cancel(id) => self.by_id("offer", "cancel", id, show::offer).await,
         }
@@ -152,6 +168,21 @@ impl SubmitArgs {
             (None, Some(terms)) => terms.terms().map(Submission::Terms),
             (None, None) => Err(CliError::Usage("give the offer's terms, or --signed with a file".into())),
         }
+    }
+}
+
+impl ProfileArgs {
+    fn profile(&self) -> SetProfile {
+        let urls = self.urls.iter().cloned().map(|(category, url)| CategorisedUrl { category, url }).collect();
+        SetProfile { name: self.name.clone(), location: self.location, urls, ipv6: self.ipv6, pages: self.pages.clone() }
+    }
+}
+
+impl TakeArgs {
+    fn take(&self) -> Result<OfferTake, CliError> {
+        let limit = self.limit.map(|limit| limit.0);
+        let amount = self.amount.units(limit).map_err(|reason| CliError::Usage(format!("--amount: {reason}")))?;
+        Ok(OfferTake { gives: self.gives.into(), amount, limit })
     }
 }
 

@@ -1,14 +1,16 @@
 //! Tables for people.
 
+mod discovery;
 mod market;
 mod restore;
 mod swap;
 
+pub use discovery::{book, contacts, found, misdeeds, profile};
 pub use market::{choice, offer, offers, order, orders, preview};
 pub use restore::{restored, unexplained};
 pub use swap::{explanation, history, line, receipt, swap, swaps};
 
-use super::amount::{btc, moment, tft};
+use super::amount::{btc, moment, price, span, tft};
 use crate::api::{Addresses, AmountPair, BalanceView, Balances, ChainStatus, Descriptors, NodeStatus, Page};
 use comfy_table::{Table, presets};
 use serde::Serialize;
@@ -88,15 +90,19 @@ fn asset(asset: Asset) -> &'static str {
 
 /// The rows and how to see more.
 fn page<T>(page: &Page<T>, header: &[&str], none: &str, row: impl Fn(&T) -> Vec<String>) -> String {
-    if page.items.is_empty() {
+    let more = page.next.as_ref().map(|next| format!("\nmore: --after {next}")).unwrap_or_default();
+    format!("{}{more}", page_rows(&page.items, header, none, row))
+}
+
+fn page_rows<T>(items: &[T], header: &[&str], none: &str, row: impl Fn(&T) -> Vec<String>) -> String {
+    if items.is_empty() {
         return none.to_owned();
     }
     let mut table = table(header);
-    for item in &page.items {
+    for item in items {
         table.add_row(row(item));
     }
-    let more = page.next.as_ref().map(|next| format!("\nmore: --after {next}")).unwrap_or_default();
-    format!("{table}{more}")
+    table.to_string()
 }
 
 pub fn balances(balances: &Balances) -> String {

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Whether it trades or watches.
+    /// Whether it trades, watches or lists.
     pub role: RunAs,
     /// Keys, database and token. Absolute once loaded.
     pub data_dir: PathBuf,
@@ -34,6 +34,8 @@ pub struct Config {
     pub copies: CopiesConfig,
     /// Who watches for whom.
     pub watch: WatchConfig,
+    /// How others are found, and are found by.
+    pub discovery: DiscoveryConfig,
     /// What is logged.
     pub log: LogConfig,
 }
@@ -47,6 +49,8 @@ pub enum RunAs {
     Engine,
     /// A third party that watches swaps for others. It has no money, and no passphrase.
     Watcher,
+    /// One that lists twins by their labels for whoever asks. It has keys, to sign what it lists, and trades nothing.
+    Aggregator,
 }
 
 /// The Bitcoin node.
@@ -146,6 +150,22 @@ pub struct WatchConfig {
     pub watch_for: Vec<Account>,
 }
 
+/// How others are found, and what this engine is found by.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiscoveryConfig {
+    /// Whether twins are asked, and answered, from one to the next.
+    pub gossip: bool,
+    /// Addresses of first contacts.
+    pub contacts: Vec<String>,
+    /// Addresses of aggregators, which list this engine and are asked for others.
+    pub aggregators: Vec<String>,
+    /// Labels, as `key=value`.
+    pub tags: Vec<String>,
+    /// Whether others who look for the same are told of this engine's searches.
+    pub may_be_named: bool,
+}
+
 /// What is logged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -225,6 +245,7 @@ impl Default for Config {
             bus: BusConfig::default(),
             copies: CopiesConfig::default(),
             watch: WatchConfig::default(),
+            discovery: DiscoveryConfig::default(),
             log: LogConfig::default(),
         }
     }
@@ -267,6 +288,12 @@ impl Default for BusConfig {
             listen: ([127, 0, 0, 1], 9556).into(),
             public_url: None,
         }
+    }
+}
+
+impl Default for DiscoveryConfig {
+    fn default() -> Self {
+        Self { gossip: true, contacts: Vec::new(), aggregators: Vec::new(), tags: Vec::new(), may_be_named: true }
     }
 }
 

@@ -17,7 +17,7 @@ enum Kind {
 }
 
 /// Every option. A test keeps it equal to the fields of [`Config`].
-const OPTIONS: [(&str, Kind); 30] = [
+const OPTIONS: [(&str, Kind); 35] = [
     ("role", Kind::Text),
     ("data_dir", Kind::Text),
     ("policy", Kind::Text),
@@ -46,6 +46,11 @@ const OPTIONS: [(&str, Kind); 30] = [
     ("copies.keep_for", Kind::List),
     ("watch.watchers", Kind::List),
     ("watch.watch_for", Kind::List),
+    ("discovery.gossip", Kind::Flag),
+    ("discovery.contacts", Kind::List),
+    ("discovery.aggregators", Kind::List),
+    ("discovery.tags", Kind::List),
+    ("discovery.may_be_named", Kind::Flag),
     ("log.filter", Kind::Text),
     ("log.json", Kind::Flag),
 ];

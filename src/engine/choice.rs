@@ -10,7 +10,9 @@ use crate::store::{Decided, OrderRow};
 use std::collections::{BTreeMap, BTreeSet};
 use swap_contract::amount::{Sats, Units};
 use swap_contract::bytes::{OfferId, OrderId};
-use swap_contract::document::{Acknowledgement, Beacon, Considered, Contract, Decision, DocumentError, Signed, Verdict, needs_draw};
+use swap_contract::document::{
+    Acknowledgement, Beacon, Considered, Contract, Decision, DocumentError, Misdeed, Signed, Verdict, needs_draw,
+};
 use swap_contract::port::SwapKeys;
 use swap_contract::time::{ChainTime, Span, UnixTime};
 use tracing::{debug, info, warn};
@@ -187,9 +189,26 @@ impl Engine {
             Err(failure) if failure.is_passing() => Err(failure),
             Err(reason) => {
                 warn!(%order, %reason, "the maker has not chosen as it has to");
+                self.accuse(row, signed).await?;
                 Ok(())
             }
         }
+    }
+
+    /// Keeps and passes on what proves that a maker has cheated, if its own signatures do.
+    async fn accuse(&self, row: &OrderRow, decision: &Signed<Decision>) -> Result<(), ApiError> {
+        let (maker, mut proofs) = (row.offer.delegate, Vec::new());
+        if let Some(acknowledgement) = self.store().order(&row.signed.document.id()).await?.and_then(|row| row.acknowledgement) {
+            let (acknowledgement, decision) = (Box::new(acknowledgement), Box::new(decision.clone()));
+            proofs.push(Misdeed::OrderLeftOut { maker, acknowledgement, decision });
+        }
+        if let Some(one) = self.store().decision(&decision.document.offer, decision.document.decide_at).await? {
+            proofs.push(Misdeed::TwoDecisions { maker, one: Box::new(one), other: Box::new(decision.clone()) });
+        }
+        for proof in proofs.iter().filter(|proof| proof.check(&self.rules().network).is_ok()) {
+            self.learn(proof).await?;
+        }
+        Ok(())
     }
 
     async fn check_decision(

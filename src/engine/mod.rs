@@ -2,6 +2,7 @@
 
 mod choice;
 mod copies;
+mod discovery;
 mod doubt;
 mod driver;
 mod effect;
@@ -11,8 +12,10 @@ mod hand_over;
 pub mod host;
 pub mod keys;
 mod market;
+mod misdeeds;
 mod offers;
 mod package;
+mod profile;
 pub mod restore;
 mod seal;
 mod start;
@@ -22,6 +25,7 @@ mod views;
 mod watching;
 
 pub use copies::CopySettings;
+pub use discovery::DiscoverySettings;
 pub use start::{Parts, StartError, lock_folder};
 pub use turns::Turns;
 pub use watching::WatchSettings;
@@ -93,6 +97,7 @@ struct Inner {
     /// Wakes who hands things over to others.
     news: Arc<tokio::sync::Notify>,
     uncopied: uncopied::Uncopied,
+    discovery: Arc<discovery::Discovery>,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
     /// Why the driver stopped, if it did by itself.
     failed: watch::Receiver<Option<String>>,

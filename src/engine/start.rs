@@ -84,6 +84,8 @@ pub struct Parts {
     pub reach: String,
     /// Who keeps copies of its contracts, and whose it keeps; who watches for whom.
     pub copies: super::CopySettings,
+    /// Whom it knows from the start, and what it says of itself.
+    pub discovery: super::DiscoverySettings,
     /// Watch-only descriptors of its Bitcoin wallet.
     pub descriptors: Vec<String>,
     /// The data folder's lock.
@@ -105,8 +107,11 @@ impl Engine {
             }
         });
         let mut tasks = vec![tokio::spawn(engine.clone().run_hand_over()), tokio::spawn(engine.clone().run_alive())];
-        if !engine.is_watcher() {
+        if engine.trades() {
             tasks.extend([tokio::spawn(engine.clone().run_maker()), tokio::spawn(engine.clone().run_taker())]);
+        }
+        if !engine.is_watcher() {
+            tasks.push(tokio::spawn(engine.clone().run_discovery()));
         }
         // The last: who stops the engine waits for it.
         tasks.push(driver);
@@ -125,7 +130,7 @@ impl Engine {
     }
 
     async fn assemble(parts: Parts) -> Result<(Engine, Outside, mpsc::Receiver<Command>, watch::Sender<Option<String>>), StartError> {
-        let Parts { store, keys, host, chains, bus, network, policy, owners, reach, copies, descriptors, lock } = parts;
+        let Parts { store, keys, host, chains, bus, network, policy, owners, reach, copies, discovery, descriptors, lock } = parts;
         let chains = if copies.watch.is_watcher { exits_only(&chains, &store) } else { chains };
         let news = Arc::new(tokio::sync::Notify::new());
         pin(&store, "account", &keys.account().to_string()).await?;
@@ -150,6 +155,9 @@ impl Engine {
             uncopied: uncopied.clone(),
             alpha_news: (!copies.watch.watchers.is_empty()).then(|| news.clone()),
         };
+        let mut seed = [0; 32];
+        host.fill(&mut seed);
+        let discovery = Arc::new(super::discovery::Discovery::new(keys.account(), network, &reach, discovery, seed));
         let (fail, failed) = watch::channel(None);
         let engine = Engine(Arc::new(Inner {
             store,
@@ -165,6 +173,7 @@ impl Engine {
             copies,
             news,
             uncopied,
+            discovery,
             commands: std::sync::Mutex::new(Some(commands)),
             tips,
             changed,

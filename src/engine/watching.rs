@@ -35,6 +35,11 @@ impl Engine {
         self.copies().watch.is_watcher
     }
 
+    /// Whether it trades for an owner: watchers and aggregators do not.
+    pub fn trades(&self) -> bool {
+        !self.is_watcher() && !self.is_aggregator()
+    }
+
     /// Takes a swap on for its owner, or a package for it. Sent twice, it counts once; sent late, it removes nothing.
     pub async fn watch_keep(&self, keep: KeepWatch) -> Result<Watching, ApiError> {
         if !self.is_watcher() || !self.copies().watch.watch_for.contains(&keep.signed.document.account) {

@@ -174,6 +174,13 @@ mod tests {
             "copy.keep",
             "copy.list",
             "watch.keep",
+            "contact.alive",
+            "gossip.ask",
+            "profile.get",
+            "entry.keep",
+            "entry.list",
+            "misdeed.tell",
+            "misdeed.list",
             "rpc.discover",
         ];
         assert_eq!(names(Listener::Bus), expected);

@@ -71,8 +71,8 @@ impl Method {
             let registered = module.register_async_method(name, move |params, engine, _| {
                 let code = code.clone();
                 async move {
-                    if engine.is_watcher() && !is_for_watchers(name) {
-                        return Err(ApiError::WatcherOnly.into());
+                    if !engine.trades() && is_for_traders(name) || engine.is_watcher() && is_for_finders(name) {
+                        return Err(ApiError::TradesNothing.into());
                     }
                     run(name, access, parse(&params).map(|params| code(Engine::clone(&engine), params))).await
                 }
@@ -93,10 +93,18 @@ impl Method {
     }
 }
 
-/// Whether a method is neither about trade nor about money of one's own.
-fn is_for_watchers(name: &str) -> bool {
-    let group = name.split('.').next().unwrap_or_default();
-    !["offer", "order", "contract", "wallet"].contains(&group) && name != "swap.receipt"
+/// Whether a method is about trade, or about money of one's own.
+fn is_for_traders(name: &str) -> bool {
+    ["offer", "order", "contract", "wallet", "book"].contains(&group(name)) || name == "swap.receipt"
+}
+
+/// Whether a method is about finding others.
+fn is_for_finders(name: &str) -> bool {
+    ["contact", "gossip", "entry"].contains(&group(name))
+}
+
+fn group(name: &str) -> &str {
+    name.split('.').next().unwrap_or_default()
 }
 
 fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {

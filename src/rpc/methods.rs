@@ -4,7 +4,8 @@ use super::Access::{Anybody, Counterparty, Owner};
 use super::method::{Method, NoParams};
 use super::{Listener, discover, subscription};
 use crate::api::{
-    BrowseOffers, ById, Countersign, KeepCopy, KeepWatch, ListCopies, ListQuery, OfferSubmit, OfferTerms, OrderSubmit, PlaceOrder,
+    AskGossip, BrowseOffers, ById, Countersign, FindTwins, GetBook, GetProfile, KeepCopy, KeepEntry, KeepWatch, ListCopies, ListEntries,
+    ListMisdeeds, ListQuery, OfferSubmit, OfferTake, OfferTerms, OrderSubmit, PlaceOrder, SayAlive, SetProfile, TellMisdeed,
 };
 use crate::engine::Engine;
 use jsonrpsee::core::RegisterMethodError;
@@ -50,6 +51,14 @@ pub fn table() -> Vec<Method> {
             |engine: Engine, offer: ById<OfferId>| async move { engine.offer_get(offer.id).await }),
         Method::call("offer.cancel", Owner, "Takes an offer back. Contracts that were signed under it stand.",
             |engine: Engine, offer: ById<OfferId>| async move { engine.offer_cancel(offer.id).await }),
+        Method::call("offer.take", Owner, "Takes the best offer in the order book that has room for an amount, as order.submit does.",
+            |engine: Engine, take: OfferTake| async move { engine.offer_take(take).await }),
+        Method::call("book.get", Owner, "The offers of all makers that can be found, the best first. A book older than ten seconds is made anew.",
+            |engine: Engine, query: GetBook| async move { engine.book_get(query).await }),
+        Method::call("contact.list", Owner, "Everybody this engine knows.",
+            |engine: Engine, _: NoParams| async move { engine.contact_list().await }),
+        Method::call("contact.search", Owner, "Looks for twins with these labels, by way of this engine's contacts.",
+            |engine: Engine, find: FindTwins| async move { engine.contact_search(find).await }),
         Method::call("order.submit", Owner, "Takes a maker's offer: the engine signs an order and sends it to the maker.",
             |engine: Engine, order: OrderSubmit| async move { engine.order_submit(order).await }),
         Method::call("order.list", Owner, "Orders placed and received, newest first.",
@@ -73,6 +82,10 @@ pub fn table() -> Vec<Method> {
         Method::call("swap.receipt", Anybody, "This party's signed receipt of a swap whose legs are both closed.",
             |engine: Engine, swap: ById<SwapId>| async move { engine.swap_receipt(swap.id).await }),
         subscription::method(),
+        Method::call("profile.set", Owner, "Signs what the owner tells of itself: name, place, addresses, pages. Whatever is left out is told no more.",
+            |engine: Engine, set: SetProfile| async move { engine.profile_set(set).await }),
+        Method::call("profile.get", Owner, "What this engine tells of itself, or the engine at an address.",
+            |engine: Engine, get: GetProfile| async move { engine.profile_get(get).await }),
         Method::call("wallet.balances", Owner, "Money on both chains, in base units.",
             |engine: Engine, _: NoParams| async move { engine.wallet_balances().await }),
         Method::call("wallet.address", Owner, "Where the engine is paid.",
@@ -99,6 +112,20 @@ pub fn table() -> Vec<Method> {
             |engine: Engine, list: ListCopies| async move { engine.copy_list(list).await }),
         Method::call("watch.keep", Counterparty, "Takes a swap on for one of its parties, or exits that party has signed in advance. For watchers. May be repeated.",
             |engine: Engine, watch: KeepWatch| async move { engine.watch_keep(watch).await }),
+        Method::call("contact.alive", Counterparty, "Says that the caller is there, and asks whom else this engine knows.",
+            |engine: Engine, said: SayAlive| async move { engine.contact_alive(said).await }),
+        Method::call("gossip.ask", Counterparty, "Whom this engine knows that has the labels of a search. May be repeated.",
+            |engine: Engine, ask: AskGossip| async move { engine.gossip_ask(ask).await }),
+        Method::call("profile.get", Counterparty, "What this engine tells of itself, signed.",
+            |engine: Engine, _: NoParams| async move { engine.profile_get(GetProfile::default()).await }),
+        Method::call("entry.keep", Counterparty, "Lists the caller for three minutes, with the promise signed. For aggregators. To be repeated every minute.",
+            |engine: Engine, entry: KeepEntry| async move { engine.entry_keep(entry).await }),
+        Method::call("entry.list", Counterparty, "Who is listed under all of some labels, signed. For aggregators.",
+            |engine: Engine, query: ListEntries| async move { engine.entry_list(query).await }),
+        Method::call("misdeed.tell", Counterparty, "Brings a proof that somebody has signed two things that cannot both be. May be repeated.",
+            |engine: Engine, told: TellMisdeed| async move { engine.misdeed_tell(told).await }),
+        Method::call("misdeed.list", Anybody, "Proofs against others that this engine has, of one account if it is given.",
+            |engine: Engine, query: ListMisdeeds| async move { engine.misdeed_list(query).await }),
         discover::method(),
     ]
 }

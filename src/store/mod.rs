@@ -3,6 +3,7 @@
 mod copies;
 mod market;
 mod memory;
+mod misdeeds;
 mod swaps;
 mod wallet;
 mod watch;

@@ -1,6 +1,7 @@
 //! Whole engines on chains in memory: swaps complete, stuck ones are refunded, and a crash at any moment changes nothing.
 
 mod choice;
+mod discovery;
 mod restore;
 mod watcher;
 mod world;

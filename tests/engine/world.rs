@@ -20,7 +20,7 @@ use twinswap::bus::{Bus, BusError};
 use twinswap::engine::host::System;
 use twinswap::engine::keys::Keys;
 use twinswap::engine::restore::{Found, Networks, restore};
-use twinswap::engine::{Chains, CopySettings, Engine, Parts};
+use twinswap::engine::{Chains, CopySettings, DiscoverySettings, Engine, Parts};
 use twinswap::error::ApiError;
 use twinswap::store::Store;
 
@@ -54,6 +54,9 @@ impl Bus for Wire {
             "contract.countersign" => json(engine.contract_countersign(read(params)).await),
             "copy.keep" => json(engine.copy_keep(read(params)).await),
             "copy.list" => json(engine.copy_list(read(params)).await),
+            "offer.list" => json(engine.offer_list(read(params)).await),
+            "contact.alive" => json(engine.contact_alive(read(params)).await),
+            "gossip.ask" => json(engine.gossip_ask(read(params)).await),
             "watch.keep" => json(engine.watch_keep(read(params)).await),
             other => panic!("no engine calls {other}"),
         };
@@ -82,6 +85,8 @@ pub struct Party {
     owner: Owner,
     /// With whom it exchanges copies of contracts, besides its counterparties.
     pub copies: CopySettings,
+    /// Whom it knows from the start.
+    pub discovery: DiscoverySettings,
     running: Option<(Runtime, Engine)>,
 }
 
@@ -89,7 +94,15 @@ impl Party {
     fn new(name: &'static str, words: &'static str) -> Self {
         let keys = Arc::new(Keys::from_words(words).unwrap());
         let owner = Owner { name: name.into(), account: keys.account(), keys };
-        Self { name, words, folder: tempfile::tempdir().unwrap(), owner, copies: CopySettings::default(), running: None }
+        Self {
+            name,
+            words,
+            folder: tempfile::tempdir().unwrap(),
+            owner,
+            copies: CopySettings::default(),
+            discovery: DiscoverySettings::default(),
+            running: None,
+        }
     }
 
     /// The engine, which must be running.
@@ -245,6 +258,7 @@ impl World {
                 owners: Vec::new(),
                 reach: address(party.name),
                 copies: party.copies.clone(),
+                discovery: party.discovery.clone(),
                 descriptors: Vec::new(),
                 lock: None,
             })

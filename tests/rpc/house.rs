@@ -127,6 +127,7 @@ impl House {
             owners: config.owners.clone(),
             reach: format!("http://{}", bus_socket.local_addr().unwrap()),
             copies: config.copy_settings(),
+            discovery: config.discovery_settings(),
             descriptors: vec!["wpkh(xpub)".into()],
             lock: None,
         })

@@ -212,10 +212,10 @@ async fn the_listener_for_counterparties_has_only_the_public_methods() {
 async fn a_watcher_trades_nothing_and_has_no_wallet() {
     let house = House::open(|config| config.role = twinswap::config::RunAs::Watcher).await;
     for name in ["offer.list", "offer.submit", "order.submit", "order.list", "wallet.balances", "wallet.address", "swap.receipt"] {
-        assert_eq!(house.call(name, json!({})).await.error_type(), "watcher_only", "{name}");
+        assert_eq!(house.call(name, json!({})).await.error_type(), "trades_nothing", "{name}");
     }
     for name in ["offer.list", "order.place", "contract.countersign"] {
-        assert_eq!(house.call_bus(name, json!({})).await.error_type(), "watcher_only", "{name}");
+        assert_eq!(house.call_bus(name, json!({})).await.error_type(), "trades_nothing", "{name}");
     }
     for name in ["swap.list", "node.status", "node.hello"] {
         assert_eq!(house.call(name, json!({})).await.error_type(), "none", "{name}");

@@ -64,6 +64,14 @@ bytes!(
     OfferId, 32
 );
 bytes!(
+    /// Id of a search: SHA-256 of its tagged canonical bytes.
+    SearchId, 32
+);
+bytes!(
+    /// SHA-256 of a web page's bytes.
+    PageHash, 32
+);
+bytes!(
     /// Id of an order: SHA-256 of its tagged canonical bytes.
     OrderId, 32
 );

@@ -25,6 +25,17 @@ pub struct Measures {
     #[serde(rename = "b6")]
     pub reaction: Reaction,
     pub rmb: RoundTrip,
+    pub market: Market,
+}
+
+/// Medians, and the order book when it is full.
+#[derive(Deserialize)]
+pub struct Market {
+    pub admission_ns: u64,
+    pub verification_ns: u64,
+    pub offers: u64,
+    pub book_bytes: u64,
+    pub best_price_ns: u64,
 }
 
 /// Virtual sizes of signed transactions.

@@ -1,7 +1,8 @@
 //! `cargo regtest demo`: four swaps on real nodes, two that complete and two that are refunded, and the proof that no
-//! satoshi and no unit went anywhere else.
+//! satoshi and no unit went anywhere else; then strangers who find each other and trade.
 
 mod ledger;
+mod market;
 mod report;
 mod scene;
 mod stage;
@@ -13,7 +14,7 @@ use anyhow::{Result, bail};
 
 use crate::cache::Cache;
 use crate::interrupt;
-use crate::localnet::{Bus, Localnet, Options};
+use crate::localnet::{Bus, Finding, Localnet, Options};
 use crate::progress::{clock, say};
 use crate::setup::{self, Parts, Tools};
 use ledger::Ledger;
@@ -50,7 +51,7 @@ pub fn play(cache: &Cache, tools: &Tools, output: Output, bus: Bus, trace: bool)
     say("starting bitcoind, a TF Chain node, alice's engine and bob's");
     let localnet = Localnet::start(cache, tools, Options { keep: trace, trace, bus, ..Options::new(name, BLOCK_SECONDS) })?;
     let mut stage = Stage::new(localnet);
-    let report = match scenes(&mut stage, output, bus) {
+    let mut report = match scenes(&mut stage, output, bus) {
         Ok(report) => report,
         Err(error) if interrupt::asked() => return Err(error),
         // Dropped without an orderly end, the localnet's folder and logs stay for whoever wants to know why.
@@ -58,6 +59,10 @@ pub fn play(cache: &Cache, tools: &Tools, output: Output, bus: Bus, trace: bool)
     };
     let folder = stage.folder().to_path_buf();
     stage.close()?;
+    // Nothing new is said there that a trace is read for.
+    if !trace {
+        play_markets(cache, tools, output, bus)?.into_iter().for_each(|played| report.add_market(played));
+    }
     say(format!("demo took {}", clock(started.elapsed())));
     if output == Output::Json {
         println!("{}", report.json());
@@ -66,6 +71,23 @@ pub fn play(cache: &Cache, tools: &Tools, output: Output, bus: Bus, trace: bool)
         bail!("the balances are not what the swaps and the fees explain");
     }
     Ok(folder)
+}
+
+/// The scenes in which strangers find each other.
+///
+/// # Errors
+/// They do not, or the balances are not what the swaps and the fees explain.
+pub fn play_markets(cache: &Cache, tools: &Tools, output: Output, bus: Bus) -> Result<Vec<market::Played>> {
+    let mut all = Vec::new();
+    for finding in Finding::ALL {
+        let played = market::play(cache, tools, bus, finding)?;
+        show(output, &played.table());
+        if !played.conserved {
+            bail!("the balances are not what the swaps of {} and the fees explain", finding.scene());
+        }
+        all.push(played);
+    }
+    Ok(all)
 }
 
 fn scenes(stage: &mut Stage, output: Output, bus: Bus) -> Result<Report> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::localnet::Bus;
 use serde_json::{Value, json};
 
+use super::market::Played as Market;
 use super::scene::{Outcome, Scene};
 use crate::table::Table;
 
@@ -87,16 +88,21 @@ pub struct Totals {
 pub struct Report {
     bus: Bus,
     entries: Vec<Entry>,
+    markets: Vec<Market>,
     totals: Option<Totals>,
 }
 
 impl Report {
     pub fn new(bus: Bus) -> Self {
-        Self { bus, entries: Vec::new(), totals: None }
+        Self { bus, ..Self::default() }
     }
 
     pub fn add(&mut self, entry: Entry) {
         self.entries.push(entry);
+    }
+
+    pub fn add_market(&mut self, market: Market) {
+        self.markets.push(market);
     }
 
     pub fn close(&mut self, totals: Totals) {
@@ -109,7 +115,7 @@ impl Report {
 
     pub fn json(&self) -> Value {
         let balances = self.totals.as_ref().map(|totals| json!({ "alice": totals.alice.json(), "bob": totals.bob.json() }));
-        let scenes: Vec<Value> = self.entries.iter().map(Entry::json).collect();
+        let scenes: Vec<Value> = self.entries.iter().map(Entry::json).chain(self.markets.iter().map(Market::json)).collect();
         json!({ "bus": self.bus.name(), "scenes": scenes, "balances": balances, "conserved": self.is_conserved() })
     }
 

@@ -17,6 +17,8 @@ pub const ALICE: &str = "alice";
 pub const BOB: &str = "bob";
 /// Keeps copies of all other engines' contracts, and trades with nobody.
 pub const KEEPER: &str = "keeper";
+/// List everybody, and trade with nobody.
+pub const AGGREGATORS: [&str; 2] = ["lister", "lister1"];
 /// What everybody holds who needs a twin: one TFT.
 pub const TWIN_UNITS: u64 = 10_000_000;
 /// What bob holds in the first block, in units: one million TFT.
@@ -85,6 +87,9 @@ pub fn prepare(
     if let Some(relay) = relay {
         args.extend(["--relay".to_owned(), relay.url.clone()]);
     }
+    if AGGREGATORS.contains(&who) {
+        args.extend(["--role".to_owned(), "aggregator".into()]);
+    }
     for (_, owner) in OWNERS.iter().filter(|(engine, _)| *engine == who) {
         args.extend(["--owner".to_owned(), (*owner).to_owned()]);
     }
@@ -117,6 +122,26 @@ pub fn introduce_keeper(engines: &mut [Prepared]) {
     let reach = keeper.state.reach.clone();
     for engine in engines.iter_mut().filter(|engine| engine.spec.name != KEEPER) {
         engine.spec.env.push(("TWINSWAP_COPIES_KEEPERS".to_owned(), reach.clone()));
+    }
+}
+
+/// Tells every engine of the one before it, and the first of none: whoever is further away has to be found.
+pub fn introduce_one_each(engines: &mut [Prepared]) {
+    for place in 1..engines.len() {
+        let before = engines[place - 1].state.reach.clone();
+        engines[place].spec.env.push(("TWINSWAP_DISCOVERY_CONTACTS".to_owned(), before));
+    }
+}
+
+/// Tells every engine of the aggregators, and of nobody else.
+pub fn introduce_aggregators(engines: &mut [Prepared]) {
+    let lists = |engine: &&Prepared| AGGREGATORS.contains(&engine.spec.name.as_str());
+    let reaches: Vec<String> = engines.iter().filter(lists).map(|engine| engine.state.reach.clone()).collect();
+    for engine in engines.iter_mut() {
+        engine.spec.env.push(("TWINSWAP_DISCOVERY_GOSSIP".to_owned(), "false".to_owned()));
+        if !AGGREGATORS.contains(&engine.spec.name.as_str()) {
+            engine.spec.env.push(("TWINSWAP_DISCOVERY_AGGREGATORS".to_owned(), reaches.join(",")));
+        }
     }
 }
 

@@ -64,6 +64,33 @@ impl Bus {
     }
 }
 
+/// How a localnet's engines find each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// Not at all: whoever trades is told where the other is.
+    #[default]
+    Nobody,
+    /// Each knows one other from the start.
+    Gossip,
+    /// Each knows two aggregators, and does not gossip.
+    Aggregator,
+}
+
+impl Finding {
+    /// The ways in which strangers find each other.
+    pub const ALL: [Finding; 2] = [Finding::Gossip, Finding::Aggregator];
+
+    /// The scene that shows it.
+    pub fn scene(self) -> &'static str {
+        match self {
+            Finding::Nobody => "",
+            Finding::Gossip => "market-gossip",
+            Finding::Aggregator => "market-aggregator",
+        }
+    }
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Options {
     pub name: String,
@@ -82,6 +109,8 @@ pub struct Options {
     pub trace: bool,
     #[serde(default)]
     pub bus: Bus,
+    #[serde(default)]
+    pub finding: Finding,
 }
 
 fn one() -> usize {
@@ -91,7 +120,16 @@ fn one() -> usize {
 impl Options {
     /// One pair over RMB, with its data gone at the end.
     pub fn new(name: String, block_seconds: u64) -> Self {
-        Self { name, block_seconds, keep: false, pairs: one(), keeper: false, trace: false, bus: Bus::default() }
+        Self {
+            name,
+            block_seconds,
+            keep: false,
+            pairs: one(),
+            keeper: false,
+            trace: false,
+            bus: Bus::default(),
+            finding: Finding::default(),
+        }
     }
 }
 

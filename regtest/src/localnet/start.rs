@@ -6,13 +6,13 @@ use anyhow::{Result, anyhow, bail};
 
 use super::bitcoin::{self, Bitcoin, COINBASE_MATURITY};
 use super::clock::Clock;
-use super::engine::{self, ALICE, ALICE_REWARDS, BOB, BOB_UNITS, KEEPER, Prepared, TWIN_UNITS};
+use super::engine::{self, AGGREGATORS, ALICE, ALICE_REWARDS, BOB, BOB_UNITS, KEEPER, Prepared, TWIN_UNITS};
 use super::peer::Peer;
 use super::ports::free_ports;
 use super::process::Spec;
 use super::state::{Home, State};
 use super::tfchain::{self, Endowment, TfChain};
-use super::{Bus, LOCK, Localnet, Options, SUPERVISOR_LOG, clear, relay};
+use super::{Bus, Finding, LOCK, Localnet, Options, SUPERVISOR_LOG, clear, relay};
 use crate::cache::Cache;
 use crate::lock::{Attempt, FileLock};
 use crate::progress::say;
@@ -61,6 +61,9 @@ impl Localnet {
         let mut names: Vec<String> = (0..options.pairs).flat_map(|pair| [engine::name(ALICE, pair), engine::name(BOB, pair)]).collect();
         if options.keeper {
             names.push(KEEPER.to_owned());
+        }
+        if options.finding == Finding::Aggregator {
+            names.extend(AGGREGATORS.map(str::to_owned));
         }
         let ports = free_ports(CHAIN_PORTS + 2 * names.len())?;
         let (chain_ports, engine_ports) = ports.split_at(CHAIN_PORTS);
@@ -153,6 +156,11 @@ impl Localnet {
             self.start_peer(&peer, &mut engines)?;
         }
         engine::introduce_keeper(&mut engines);
+        match self.options.finding {
+            Finding::Nobody => {}
+            Finding::Gossip => engine::introduce_one_each(&mut engines),
+            Finding::Aggregator => engine::introduce_aggregators(&mut engines),
+        }
         if engines.is_empty() {
             bitcoin.mine(COINBASE_MATURITY)?;
         } else {
@@ -190,7 +198,7 @@ impl Localnet {
             }
         }
         self.bitcoin.mine(COINBASE_MATURITY)?;
-        for (who, client) in clients.iter().filter(|(who, _)| who != KEEPER) {
+        for (who, client) in clients.iter().filter(|(who, _)| who != KEEPER && !AGGREGATORS.contains(&who.as_str())) {
             self.wait(&format!("{who} to see the money"), || {
                 engine::free_balance(client).ok().filter(|(sats, units)| if who.starts_with(BOB) { *units > 0 } else { *sats > 0 })
             })?;

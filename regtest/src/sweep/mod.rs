@@ -27,7 +27,7 @@ use crate::interrupt;
 use crate::localnet::{Localnet, Options};
 use crate::progress::say;
 use crate::setup::{self, Parts, Tools};
-use books::Books;
+pub use books::Books;
 use play::Play;
 use point::{Blow, Point, Scene};
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! Offers and orders.
 
-use super::{amount, asset, at, chain, page, pair, sheet, short, table, text, word};
+use super::{amount, asset, at, btc, chain, page, pair, price, sheet, short, span, table, text, tft, word};
 use crate::api::{OfferPreview, OfferView, OrderChoice, OrderState, OrderView, Page, StepCost};
-use crate::cli::amount::{btc, moment, price, span, tft};
+use crate::cli::amount::moment;
 use swap_contract::amount::{Sats, Units};
 use swap_contract::bytes::OrderId;
 use swap_contract::document::{Asset, Verdict, draw};

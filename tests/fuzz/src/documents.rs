@@ -1,4 +1,4 @@
-//! Signed documents, as strangers send them: offers, orders, contracts, receipts.
+//! Signed documents, as strangers send them: offers, orders, contracts, receipts, and what they find each other by.
 
 use crate::pick;
 use crate::seeds::Seed;
@@ -7,16 +7,18 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::fmt::Debug;
 use swap_contract::amount::{MAX_SATS, Units};
-use swap_contract::bytes::{BlockHash, OrderId};
+use swap_contract::bytes::{BlockHash, GenesisHash, OrderId, PageHash};
 use swap_contract::document::{
-    Account, Acknowledgement, Asset, Beacon, Considered, Contract, Decision, Document, DocumentError, MAX_CONSIDERED, Offer, Order,
-    Receipt, Role, Signature, Signed, SignedContract, SignedReceipt, Verdict, parse, verify_party,
+    Account, Acknowledgement, Asset, Beacon, CategorisedUrl, Considered, Contract, Decision, Document, DocumentError, KEPT_FOR, Kept,
+    LISTING_LIFETIME, Listing, Location, MAX_CONSIDERED, Misdeed, Network, Offer, Order, Profile, ProfilePage, Receipt, Role, Rules,
+    SEARCH_LIFETIME, Search, Sequence, Signature, Signed, SignedContract, SignedReceipt, Snapshot, Verdict, parse, verify_party,
 };
 use swap_contract::leg::TxRef;
 use swap_contract::outcome::Outcome;
 use swap_contract::port::SwapKeys;
 use swap_contract::swap::Swap;
-use swap_contract::testing::fixture::{Deal, clocks};
+use swap_contract::testing::fixture::{Deal, Person, clocks, network};
+use swap_contract::time::Span;
 
 /// One document as JSON.
 pub fn documents(data: &[u8]) -> bool {
@@ -29,6 +31,10 @@ pub fn documents(data: &[u8]) -> bool {
         read::<SignedReceipt>(text).is_some_and(|signed| deals.iter().any(|deal| receipt(&signed, deal, data))),
         read::<Signed<Acknowledgement>>(text).is_some_and(|signed| deals.iter().any(|deal| acknowledgement(&signed, deal, data))),
         read::<Signed<Decision>>(text).is_some_and(|signed| deals.iter().any(|deal| decision(&signed, deal, data))),
+        read::<Signed<Listing>>(text).is_some_and(|signed| by_subject(&signed, signed.document.subject, Signed::<Listing>::verify, data)),
+        read::<Signed<Search>>(text).is_some_and(|signed| by_subject(&signed, signed.document.seeker, Signed::<Search>::verify, data)),
+        read::<Signed<Profile>>(text).is_some_and(|signed| by_subject(&signed, signed.document.subject, Signed::<Profile>::verify, data)),
+        read::<Misdeed>(text).is_some_and(|proof| misdeed(&proof)),
         read::<Offer>(text).map(|document| stands(&document)).is_some(),
         read::<Order>(text).map(|document| stands(&document)).is_some(),
         read::<Contract>(text).map(|document| stands(&document)).is_some(),
@@ -151,6 +157,93 @@ fn decision(signed: &Signed<Decision>, deal: &Deal, data: &[u8]) -> bool {
     true
 }
 
+/// A document that somebody signs about itself.
+fn by_subject<D: Document + PartialEq + Debug>(
+    signed: &Signed<D>,
+    subject: Account,
+    verify: for<'a> fn(&'a Signed<D>, &Rules) -> Result<&'a D, DocumentError>,
+    data: &[u8],
+) -> bool {
+    stands(&signed.document);
+    if verify(signed, &Deal::new(Asset::Tft).rules()).is_err() {
+        return false;
+    }
+    binds(&signed.signature, &subject, &signed.document.signing_bytes(), data);
+    true
+}
+
+/// Nobody is accused by anybody's words but its own.
+fn misdeed(proof: &Misdeed) -> bool {
+    let Ok(accused) = proof.check(&network()) else { return false };
+    let other = Network { bitcoin: GenesisHash([0; 32]), ..network() };
+    assert!(proof.check(&other).is_err());
+    let signatures = match proof {
+        Misdeed::Omission { kept, snapshot, .. } => {
+            [(&kept.signature, kept.document.signing_bytes()), (&snapshot.signature, snapshot.document.signing_bytes())]
+        }
+        Misdeed::OrderLeftOut { acknowledgement, decision, .. } => [
+            (&acknowledgement.signature, acknowledgement.document.signing_bytes()),
+            (&decision.signature, decision.document.signing_bytes()),
+        ],
+        Misdeed::TwoDecisions { one, other, .. } => {
+            [(&one.signature, one.document.signing_bytes()), (&other.signature, other.document.signing_bytes())]
+        }
+    };
+    assert!(signatures.iter().all(|(signature, bytes)| signature.verifies(&accused, bytes)));
+    assert_ne!(signatures[0].1, signatures[1].1);
+    true
+}
+
+/// What the maker of a fixture tells of itself and looks for, and proofs against it.
+fn found(deal: &Deal) -> [(&'static str, Vec<u8>); 6] {
+    let maker = &deal.maker;
+    fn sign<D: Document>(by: &Person, document: D) -> Signed<D> {
+        Signed { signature: by.sign(&document), document }
+    }
+    let offer = deal.offer().document;
+    let (network, subject, reach, tags) = (offer.network, maker.account(), offer.reach.clone(), offer.tags.clone());
+    let epoch = Sequence(deal.now.0 * 1000);
+    let listing =
+        Listing { network, subject, reach: reach.clone(), tags: tags.clone(), epoch, expires_at: deal.now.plus(LISTING_LIFETIME) };
+    let listing = sign(maker, listing);
+    let expires_at = deal.now.plus(SEARCH_LIFETIME);
+    let search = sign(maker, Search { network, seeker: subject, reach, tags: tags.clone(), may_be_named: true, expires_at });
+    let profile = sign(
+        maker,
+        Profile {
+            network,
+            subject,
+            name: Some("Bob".into()),
+            location: Some(Location { latitude: 25_204_849, longitude: -55_270_783 }),
+            urls: vec![CategorisedUrl { category: "shop".into(), url: "https://bob.example.org".into() }],
+            ipv6: Some(std::net::Ipv6Addr::LOCALHOST),
+            pages: vec![ProfilePage { url: "https://bob.example.org/".into(), sha256: PageHash([7; 32]) }],
+            epoch,
+        },
+    );
+    let aggregator = deal.taker.account();
+    let until = deal.now.plus(KEPT_FOR);
+    let kept = Kept { network, aggregator, subject, epoch, at: deal.now, until };
+    let at = deal.now.plus(Span::secs(9));
+    let snapshot = Snapshot { network, aggregator, tags, at, after: None, rows: Vec::new(), more: false };
+    let (kept, snapshot) = (Box::new(sign(&deal.taker, kept)), Box::new(sign(&deal.taker, snapshot)));
+    let omission = Misdeed::Omission { listing: Box::new(listing.clone()), kept, snapshot };
+    let (acknowledgement, decision) = choice(deal);
+    let orders = decision.document.orders.iter().filter(|order| order.order != acknowledgement.document.order).cloned().collect();
+    let without = Decision::make(&offer, decision.document.decide_at, decision.document.available, None, orders);
+    let without = Box::new(sign(maker, without));
+    let left_out = Misdeed::OrderLeftOut { maker: subject, acknowledgement: Box::new(acknowledgement), decision: without.clone() };
+    let twice = Misdeed::TwoDecisions { maker: subject, one: Box::new(decision), other: without };
+    [
+        ("listing", json(&listing)),
+        ("search", json(&search)),
+        ("profile", json(&profile)),
+        ("omission", json(&omission)),
+        ("left-out", json(&left_out)),
+        ("two-decisions", json(&twice)),
+    ]
+}
+
 /// A maker's word on its fixture's order, and its decision on that and two others.
 fn choice(deal: &Deal) -> (Signed<Acknowledgement>, Signed<Decision>) {
     let (offer, order) = (deal.offer().document, deal.order().document);
@@ -186,6 +279,7 @@ pub(crate) fn seeds() -> Vec<Seed> {
         let (acknowledgement, decision) = choice(&deal);
         seeds.push(Seed::new(format!("acknowledgement-{gives}"), json(&acknowledgement)));
         seeds.push(Seed::new(format!("decision-{gives}"), json(&decision)));
+        seeds.extend(found(&deal).map(|(name, bytes)| Seed::new(format!("{name}-{gives}"), bytes)));
     }
     let vectors: Vec<Value> =
         serde_json::from_str(include_str!("../../../contracts/swap/tests/swap/vectors/documents.json")).expect("the vectors are JSON");

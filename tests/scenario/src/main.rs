@@ -6,6 +6,7 @@ mod bus;
 mod databases;
 mod host;
 mod judge;
+mod market;
 mod party;
 mod plan;
 mod post;
@@ -34,6 +35,7 @@ Examples:
   simulate --seeds 10000            play seeds 0 to 9999; the last line of standard output is one JSON object
   simulate --seeds 1000000 --first 10000
   simulate --seed 4711              play one seed and tell its story
+  simulate --market --seeds 1000    twins that look for each other among hostile ones, and a maker whose orders come all at once
   simulate --mutant early-alpha-refund
                                     break a rule: exits with 1, since somebody notices
 
@@ -52,6 +54,12 @@ struct Args {
     /// Play this one and tell its story
     #[arg(long, conflicts_with_all = ["seeds", "first"])]
     seed: Option<u64>,
+    /// Play the market instead: who finds whom, and how a maker chooses
+    #[arg(long, conflicts_with_all = ["seed", "mutant"])]
+    market: bool,
+    /// Play one network of so many twins, none of them hostile, and count what a search costs
+    #[arg(long, value_name = "TWINS", conflicts_with_all = ["seed", "market", "mutant"], value_parser = clap::value_parser!(u32).range(10..=1_000))]
+    network: Option<u32>,
     /// Break a rule
     #[arg(long)]
     mutant: Option<Mutant>,
@@ -104,6 +112,8 @@ fn main() -> Result<ExitCode> {
     let args = Args::parse();
     match args.seed {
         Some(seed) => tell(seed, args.mutant),
+        None if args.market => play_market(&args),
+        None if args.network.is_some() => play_network(args.network.unwrap_or_default()),
         None => play_all(&args),
     }
 }
@@ -127,25 +137,22 @@ fn tell(seed: u64, mutant: Option<Mutant>) -> Result<ExitCode> {
     Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn play_all(args: &Args) -> Result<ExitCode> {
-    let seeds = if args.mutant.is_some() { args.seeds.min(MUTANT_SEEDS) } else { args.seeds };
-    let jobs = match args.jobs {
-        Some(jobs) => jobs,
-        None => std::thread::available_parallelism()?.get() as u64,
-    };
+/// Plays seeds on all threads, each with databases of its own, until there are no more. Says how many were played.
+fn side_by_side(
+    (first, seeds, jobs): (u64, u64, u64),
+    is_over: impl Fn() -> bool + Sync,
+    say: impl Fn(u64) -> String,
+    play: impl AsyncFn(u64, &Databases) -> Result<()> + Sync,
+) -> Result<u64> {
     let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
-    let (sum, begin) = (Mutex::new(Sum::default()), Instant::now());
-    let lock = || sum.lock().unwrap_or_else(PoisonError::into_inner);
     let next_seed = || {
         let number = next.fetch_add(1, Ordering::SeqCst);
-        let noticed = args.mutant.is_some() && lock().violations > 0;
-        (number < seeds && !noticed).then(|| Ok(args.first + number))
+        (number < seeds && !is_over()).then(|| Ok(first + number))
     };
     let work = || {
         let databases = Databases::default();
         let play = async |seed| -> Result<()> {
-            let run = run::play(seed, args.mutant, false, &databases).await.with_context(|| format!("seed {seed}"))?;
-            lock().add(seed, &run);
+            play(seed, &databases).await.with_context(|| format!("seed {seed}"))?;
             done.fetch_add(1, Ordering::SeqCst);
             Ok(())
         };
@@ -157,8 +164,7 @@ fn play_all(args: &Args) -> Result<ExitCode> {
         while workers.iter().any(|worker| !worker.is_finished()) {
             std::thread::sleep(Duration::from_millis(50));
             if said.elapsed() >= PROGRESS_EVERY || std::io::stderr().is_terminal() && said.elapsed() >= Duration::from_secs(1) {
-                let done = done.load(Ordering::SeqCst);
-                eprintln!("{done} of {seeds} seeds, {} swaps, {} s", lock().swaps, begin.elapsed().as_secs());
+                eprintln!("{}", say(done.load(Ordering::SeqCst)));
                 said = Instant::now();
             }
         }
@@ -167,13 +173,76 @@ fn play_all(args: &Args) -> Result<ExitCode> {
         }
         Ok(())
     })?;
+    Ok(done.into_inner())
+}
+
+impl Args {
+    fn jobs(&self) -> Result<u64> {
+        match self.jobs {
+            Some(jobs) => Ok(jobs),
+            None => Ok(std::thread::available_parallelism()?.get() as u64),
+        }
+    }
+}
+
+fn play_network(twins: u32) -> Result<ExitCode> {
+    let reached = market::network::play(1, market::network::Shape { twins, hostile: 0, makers: 5, searches: 10 })?;
+    let market::network::Reached { searches, found, deliveries, copies, messages, hops, millis } = reached;
+    println!(
+        "{}",
+        json!({ "searches": searches, "found_honest": found, "deliveries": deliveries, "copies": copies, "messages": messages, "hops": hops,
+        "virtual_millis": millis })
+    );
+    Ok(if found == searches { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn play_market(args: &Args) -> Result<ExitCode> {
+    let (sum, begin) = (Mutex::new(market::Sum::default()), Instant::now());
+    let failures = Mutex::new(Vec::new());
+    let lock = || sum.lock().unwrap_or_else(PoisonError::into_inner);
+    let say = |done| format!("{done} of {} seeds, {} s", args.seeds, begin.elapsed().as_secs());
+    let seeds = side_by_side(
+        (args.first, args.seeds, args.jobs()?),
+        || false,
+        say,
+        async |seed, databases| {
+            match market::play(seed, databases).await {
+                Ok(one) => lock().add(&one),
+                Err(failure) => failures.lock().unwrap_or_else(PoisonError::into_inner).push(format!("seed {seed}: {failure:#}")),
+            }
+            Ok(())
+        },
+    )?;
+    let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+    failures.iter().take(SHOWN).for_each(|failure| eprintln!("{failure}"));
+    let sum = lock();
+    let mut told = sum.to_json();
+    told["seeds"] = json!(seeds);
+    told["violations"] = json!(failures.len());
+    told["seconds"] = json!(begin.elapsed().as_secs());
+    println!("{told}");
+    Ok(if failures.is_empty() && sum.is_found() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn play_all(args: &Args) -> Result<ExitCode> {
+    let seeds = if args.mutant.is_some() { args.seeds.min(MUTANT_SEEDS) } else { args.seeds };
+    let jobs = args.jobs()?;
+    let (sum, begin) = (Mutex::new(Sum::default()), Instant::now());
+    let lock = || sum.lock().unwrap_or_else(PoisonError::into_inner);
+    let noticed = || args.mutant.is_some() && lock().violations > 0;
+    let say = |done| format!("{done} of {seeds} seeds, {} swaps, {} s", lock().swaps, begin.elapsed().as_secs());
+    let seeds = side_by_side((args.first, seeds, jobs), noticed, say, async |seed, databases| {
+        let run = run::play(seed, args.mutant, false, databases).await?;
+        lock().add(seed, &run);
+        Ok(())
+    })?;
     let sum = lock();
     sum.findings.iter().for_each(|finding| eprintln!("{finding}"));
     if let Some(finding) = sum.findings.first() {
         let seed = finding.split([' ', ':']).nth(1).unwrap_or_default();
         eprintln!("`cargo regtest simulate --seed {seed}` tells the story (with the same --mutant, if there is one)");
     }
-    let (seeds, millis) = (done.load(Ordering::SeqCst), u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX).max(1));
+    let millis = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
     println!(
         "{}",
         json!({

@@ -2,7 +2,7 @@
 //! controls and anybody can repeat. It is signed, and so is the word that an order will be considered: a maker who leaves an order out,
 //! chooses otherwise or says two things can be shown to have.
 
-use super::{Account, Asset, Document, DocumentError, Network, Offer, Order, Rules, Signed, check_text};
+use super::{Asset, Document, DocumentError, Network, Offer, Order, Rules, Signed, check_text};
 use crate::amount::{Price, Units};
 use crate::bytes::{BlockHash, OfferId, OrderId};
 use crate::time::UnixTime;
@@ -203,14 +203,6 @@ fn rank(gives: Asset, offer: &OfferId, beacon: Option<&Beacon>, a: &Considered, 
     by_price.then_with(|| draw(beacon, offer, &a.order).cmp(&draw(beacon, offer, &b.order)))
 }
 
-fn signed_by<D: Document>(signed: &Signed<D>, signer: &Account) -> Result<(), DocumentError> {
-    if signed.signature.verifies(signer, &signed.document.signing_bytes()) {
-        Ok(())
-    } else {
-        Err(DocumentError::BadSignature { signer: signer.to_string() })
-    }
-}
-
 impl Signed<Acknowledgement> {
     /// Checks that the maker says this of this order, and how soon it decides.
     pub fn verify(&self, offer: &Offer, order: &OrderId, rules: &Rules) -> Result<&Acknowledgement, DocumentError> {
@@ -222,7 +214,7 @@ impl Signed<Acknowledgement> {
         if document.decide_at > rules.now.plus(offer.waiting_period).plus(rules.policy.clock_skew) {
             return mismatch("decide_at", "later than the offer's waiting period".into());
         }
-        signed_by(self, &offer.delegate).map(|()| document)
+        self.by(&offer.delegate)
     }
 }
 
@@ -230,6 +222,6 @@ impl Signed<Decision> {
     /// Checks the decision and its signature.
     pub fn verify(&self, offer: &Offer) -> Result<&Decision, DocumentError> {
         self.document.check(offer)?;
-        signed_by(self, &offer.delegate).map(|()| &self.document)
+        self.by(&offer.delegate)
     }
 }

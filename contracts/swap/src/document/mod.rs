@@ -2,23 +2,31 @@
 //! decimal strings, under a tag that says which document it is.
 
 mod account;
+mod aggregate;
 mod contract;
 mod copy;
 mod decision;
 mod error;
+mod listing;
+mod misdeed;
 mod offer;
 mod order;
+mod profile;
 mod receipt;
 mod signature;
 mod watch;
 
 pub use account::{Account, NotAnAccount};
+pub use aggregate::{KEPT_FOR, Kept, MAX_ROWS, Row, Snapshot};
 pub use contract::{Alpha, Beta, Contract, SignedContract, verify_party};
 pub use copy::{COPY_LIFETIME, CopyRequest, MAX_COPY_BYTES, SealedCopy};
 pub use decision::{Acknowledgement, Beacon, Considered, Decision, MAX_CONSIDERED, Verdict, draw, needs_draw};
 pub use error::DocumentError;
-pub use offer::{Offer, Sequence, Tags};
+pub use listing::{LISTING_LIFETIME, Listing, SEARCH_LIFETIME, Search};
+pub use misdeed::Misdeed;
+pub use offer::{Offer, Sequence, Tags, check_tags};
 pub use order::Order;
+pub use profile::{CategorisedUrl, Location, Page as ProfilePage, Profile};
 pub use receipt::{Receipt, SignedReceipt};
 pub use signature::{Scheme, Signature};
 pub use watch::{MAX_PACKAGE_BYTES, Package, WATCH_LIFETIME, WatchRequest};

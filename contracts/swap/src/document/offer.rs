@@ -66,7 +66,7 @@ pub struct Offer {
 }
 
 /// Reads labels, each at most once: a map would silently keep the last.
-fn tags_once<'de, D: Deserializer<'de>>(d: D) -> Result<Tags, D::Error> {
+pub(super) fn tags_once<'de, D: Deserializer<'de>>(d: D) -> Result<Tags, D::Error> {
     struct Once;
     impl<'de> Visitor<'de> for Once {
         type Value = Tags;
@@ -125,28 +125,34 @@ impl Offer {
         if self.sequence.0 > rules.now.plus(rules.policy.clock_skew).0.saturating_add(1).saturating_mul(1000) {
             return out("sequence", "the time of signing, not in the future".into());
         }
-        if self.tags.len() > MAX_TAGS {
-            return out("tags", format!("at most {MAX_TAGS}"));
-        }
-        self.tags.iter().try_for_each(|(key, value)| {
-            check_text("tags", key, MAX_TAG_BYTES)?;
-            check_text("tags", value, MAX_TAG_BYTES)
-        })?;
-        if !REACH_SCHEMES.iter().any(|scheme| self.reach.starts_with(scheme)) {
-            return out("reach", format!("an address that begins with {}", REACH_SCHEMES.join(" or ")));
-        }
-        check_text("reach", &self.reach, MAX_REACH_BYTES)
+        check_tags(&self.tags)?;
+        check_reach(&self.reach)
     }
+}
+
+/// Checks labels: at most eight, each at most 64 bytes, nothing in them that misleads a reader.
+pub fn check_tags(tags: &Tags) -> Result<(), DocumentError> {
+    if tags.len() > MAX_TAGS {
+        return Err(DocumentError::OutOfBounds { field: "tags", reason: format!("at most {MAX_TAGS}") });
+    }
+    tags.iter().try_for_each(|(key, value)| {
+        check_text("tags", key, MAX_TAG_BYTES)?;
+        check_text("tags", value, MAX_TAG_BYTES)
+    })
+}
+
+pub(super) fn check_reach(reach: &str) -> Result<(), DocumentError> {
+    if !REACH_SCHEMES.iter().any(|scheme| reach.starts_with(scheme)) {
+        let reason = format!("an address that begins with {}", REACH_SCHEMES.join(" or "));
+        return Err(DocumentError::OutOfBounds { field: "reach", reason });
+    }
+    check_text("reach", reach, MAX_REACH_BYTES)
 }
 
 impl Signed<Offer> {
     /// Checks the offer and its owner's signature.
     pub fn verify(&self, rules: &Rules) -> Result<&Offer, DocumentError> {
         self.document.check(rules)?;
-        let owner = &self.document.owner;
-        if !self.signature.verifies(owner, &self.document.signing_bytes()) {
-            return Err(DocumentError::BadSignature { signer: owner.to_string() });
-        }
-        Ok(&self.document)
+        self.by(&self.document.owner)
     }
 }

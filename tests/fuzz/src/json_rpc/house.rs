@@ -20,7 +20,7 @@ use twinswap::bus::{Bus, BusError};
 use twinswap::config::RpcConfig;
 use twinswap::engine::host::System;
 use twinswap::engine::keys::Keys;
-use twinswap::engine::{Chains, CopySettings, Engine, Parts};
+use twinswap::engine::{Chains, CopySettings, DiscoverySettings, Engine, Parts};
 use twinswap::rpc::{Guard, InProcess, Listener, Token};
 use twinswap::store::Store;
 
@@ -112,6 +112,7 @@ async fn start(folder: &Path) -> Engine {
         owners: Vec::new(),
         reach: "http://me.test".into(),
         copies: CopySettings::default(),
+        discovery: DiscoverySettings::default(),
         descriptors: vec!["tr(xpub)".into()],
         lock: None,
     })

@@ -1,0 +1,52 @@
+//! Proofs against those who have signed two things that cannot both be: found, or brought by others; checked, kept, and passed on once.
+
+use super::Engine;
+use crate::api::{KnownMisdeed, ListMisdeeds, MAX_PAGE, MisdeedList, TellMisdeed, ToldMisdeed};
+use crate::error::ApiError;
+use swap_contract::document::{Account, Misdeed};
+use tracing::{debug, warn};
+
+/// Contacts that a new proof is passed on to.
+const FAN_OUT: usize = 6;
+
+impl Engine {
+    /// Somebody brings a proof.
+    pub async fn misdeed_tell(&self, told: TellMisdeed) -> Result<ToldMisdeed, ApiError> {
+        let (accused, new) = self.learn(&told.misdeed).await?;
+        Ok(ToldMisdeed { accused, new })
+    }
+
+    /// Proofs that this engine has.
+    pub async fn misdeed_list(&self, query: ListMisdeeds) -> Result<MisdeedList, ApiError> {
+        let network = self.rules().network;
+        let found = self.store().misdeeds(query.account.as_ref(), MAX_PAGE).await?;
+        let items = found.into_iter().filter_map(|misdeed| Some(KnownMisdeed { accused: misdeed.check(&network).ok()?, misdeed }));
+        Ok(MisdeedList { items: items.collect() })
+    }
+
+    /// Whether there is a proof against an account.
+    pub(super) async fn is_caught(&self, account: &Account) -> Result<bool, ApiError> {
+        Ok(!self.store().misdeeds(Some(account), 1).await?.is_empty())
+    }
+
+    /// Checks a proof and keeps it; one that is new is passed on. Says against whom it is, and whether it is new.
+    pub(super) async fn learn(&self, misdeed: &Misdeed) -> Result<(Account, bool), ApiError> {
+        let accused = misdeed.check(&self.rules().network)?;
+        let new = self.store().keep_misdeed(&accused, misdeed, self.now()).await?;
+        if new {
+            warn!(%accused, "it has signed two things that cannot both be; it is traded with no more");
+            self.avoid(&accused);
+            tokio::spawn(self.clone().pass_on(misdeed.clone()));
+        }
+        Ok((accused, new))
+    }
+
+    async fn pass_on(self, misdeed: Misdeed) {
+        for reach in self.some_contacts(FAN_OUT) {
+            let told = self.call::<_, ToldMisdeed>(&reach, "misdeed.tell", &TellMisdeed { misdeed: misdeed.clone() }).await;
+            if let Err(failure) = told {
+                debug!(reach, %failure, "a proof is not passed on");
+            }
+        }
+    }
+}
