@@ -5,4 +5,5 @@ CREATE TABLE misdeeds (
     proof   TEXT   NOT NULL,                         -- Misdeed
     at      BIGINT NOT NULL                          -- when it came to be known here
 );
-CREATE INDEX misdeeds_by_accused ON misdeeds (accused);
+CREATE INDEX misdeeds_by_accused ON misdeeds (accused, at);
+CREATE INDEX misdeeds_by_age ON misdeeds (at, id);

@@ -276,6 +276,6 @@ pub struct OfferTake {
     pub gives: Asset,
     /// TFT units to swap.
     pub amount: Units,
-    /// No worse price than this.
-    pub limit: Option<Price>,
+    /// No worse price than this: at most so much for TFT, at least so much for BTC.
+    pub limit: Price,
 }

@@ -15,7 +15,7 @@ Examples:
   twinswap wallet address                        # where to pay in
   twinswap offer submit --gives tft --price 250sat/1tft --max 5000tft
   twinswap book                                  # what all makers that can be found offer
-  twinswap offer take --best --gives tft --amount 1000tft
+  twinswap offer take --best --gives tft --amount 1000tft --limit 250sat/1tft
   twinswap offer list --reach http://maker:9556  # what one maker offers
   twinswap order submit --reach http://maker:9556 --offer <ID> --amount 1000tft
   twinswap swap watch                            # every open swap, to its end
@@ -251,8 +251,8 @@ Examples:
     /// Take the best offer of the order book that has room for an amount
     #[command(after_help = "\
 Examples:
-  twinswap offer take --best --gives tft --amount 1000tft
   twinswap offer take --best --gives tft --amount 1000tft --limit 250sat/1tft   # at that price or a lower one
+  twinswap offer take --best --gives btc --amount 1000tft --limit 240sat/1tft   # at that price or a higher one
 
 A maker that is away or refuses is passed over for the next best. Exits with 4 if nobody takes the order.")]
     Take(TakeArgs),
@@ -323,12 +323,12 @@ pub struct TakeArgs {
     /// What the maker is to give
     #[arg(long, value_enum, ignore_case = true)]
     pub gives: Giving,
-    /// How much: 1000tft; in bitcoin only together with --limit
+    /// How much: 1000tft, or in bitcoin if it comes out even at the limit
     #[arg(long)]
     pub amount: Amount,
-    /// No worse price than this: 250sat/1tft
+    /// No worse price than this: `twinswap book` shows what there is
     #[arg(long, value_name = "PRICE")]
-    pub limit: Option<PriceArg>,
+    pub limit: PriceArg,
 }
 
 #[derive(Debug, Args)]

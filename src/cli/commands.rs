@@ -180,8 +180,8 @@ impl ProfileArgs {
 
 impl TakeArgs {
     fn take(&self) -> Result<OfferTake, CliError> {
-        let limit = self.limit.map(|limit| limit.0);
-        let amount = self.amount.units(limit).map_err(|reason| CliError::Usage(format!("--amount: {reason}")))?;
+        let limit = self.limit.0;
+        let amount = self.amount.units(Some(limit)).map_err(|reason| CliError::Usage(format!("--amount: {reason}")))?;
         Ok(OfferTake { gives: self.gives.into(), amount, limit })
     }
 }

@@ -15,7 +15,7 @@ pub const MAX_PROMISED: usize = 4;
 /// Why an entry is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotKept {
-    /// A newer one of this subject is there.
+    /// A newer one of this subject is there, or another that is as new, or it has ended.
     Older,
     /// The list is full, or its subject has changed its listing too often.
     Full,
@@ -35,12 +35,14 @@ pub struct Aggregator {
     entries: BTreeMap<Account, Vec<Promised>>,
     by_label: BTreeMap<(String, String), BTreeSet<Account>>,
     by_end: BTreeSet<(UnixTime, Account)>,
+    /// The latest time that was signed: a clock that is set back must not make it contradict itself.
+    mark: UnixTime,
 }
 
 impl Aggregator {
     /// Lists nobody yet.
     pub fn new(me: Account, network: Network) -> Self {
-        Self { me, network, entries: BTreeMap::new(), by_label: BTreeMap::new(), by_end: BTreeSet::new() }
+        Self { me, network, entries: BTreeMap::new(), by_label: BTreeMap::new(), by_end: BTreeSet::new(), mark: UnixTime(0) }
     }
 
     /// Subjects that are listed.
@@ -58,20 +60,20 @@ impl Aggregator {
     /// # Errors
     /// Why not; then nothing has changed.
     pub fn keep(&mut self, listing: Checked<Listing>, now: UnixTime) -> Result<Kept, NotKept> {
-        self.expire(now);
+        let (now, id) = (self.expire(now), listing.id());
         let document = listing.document().clone();
         let (subject, until) = (document.subject, now.plus(KEPT_FOR).min(document.expires_at));
         let own = self.entries.get(&subject).map(Vec::as_slice).unwrap_or_default();
         let newest = own.iter().map(|promised| promised.listing.document().epoch).max();
-        let is_new = newest.is_none_or(|newest| newest < document.epoch);
-        if newest.is_some_and(|newest| newest > document.epoch) {
+        let is_known = own.iter().any(|promised| promised.listing.id() == id);
+        if document.expires_at <= now || newest.is_some_and(|newest| newest > document.epoch || newest == document.epoch && !is_known) {
             return Err(NotKept::Older);
         }
-        if is_new && own.len() >= MAX_PROMISED || own.is_empty() && self.entries.len() >= MAX_SUBJECTS {
+        if !is_known && own.len() >= MAX_PROMISED || own.is_empty() && self.entries.len() >= MAX_SUBJECTS {
             return Err(NotKept::Full);
         }
         let own = self.entries.entry(subject).or_default();
-        match own.iter_mut().find(|promised| promised.listing.document().epoch == document.epoch) {
+        match own.iter_mut().find(|promised| promised.listing.id() == id) {
             Some(promised) => {
                 self.by_end.remove(&(promised.until, subject));
                 promised.until = promised.until.max(until);
@@ -82,12 +84,12 @@ impl Aggregator {
         for (key, value) in &document.tags {
             self.by_label.entry((key.clone(), value.clone())).or_default().insert(subject);
         }
-        Ok(Kept { network: self.network, aggregator: self.me, subject, epoch: document.epoch, at: now, until })
+        Ok(Kept { network: self.network, aggregator: self.me, listing: id, at: now, until })
     }
 
     /// A page of who is listed under all of these labels, and their listings. The page is to be signed.
     pub fn list(&mut self, tags: &Tags, after: Option<Account>, now: UnixTime) -> (Snapshot, Vec<Signed<Listing>>) {
-        self.expire(now);
+        let now = self.expire(now);
         let of = |(key, value): (&String, &String)| self.by_label.get(&(key.clone(), value.clone()));
         // Whoever has all labels has the rarest.
         let rarest = tags.iter().map(of).min_by_key(|subjects| subjects.map_or(0, BTreeSet::len)).flatten();
@@ -106,7 +108,10 @@ impl Aggregator {
         own.filter(|listing| listing.document().fits(tags)).max_by_key(|listing| listing.document().epoch)
     }
 
-    fn expire(&mut self, now: UnixTime) {
+    /// Lets go of what has ended, and says what time it is: never earlier than was signed before.
+    fn expire(&mut self, now: UnixTime) -> UnixTime {
+        self.mark = self.mark.max(now);
+        let now = self.mark;
         while let Some((end, subject)) = self.by_end.first().copied()
             && end <= now
         {
@@ -129,5 +134,6 @@ impl Aggregator {
                 self.entries.remove(&subject);
             }
         }
+        now
     }
 }

@@ -18,7 +18,7 @@ const KEEP_EVERY: RangeInclusive<u64> = 45_000..=75_000;
 /// After a call that failed.
 const RETRY: Duration = Duration::from_secs(5);
 /// Pages of one aggregator that one search reads.
-const MAX_PAGES: usize = MAX_FOUND / swap_contract::document::MAX_ROWS + 1;
+const MAX_PAGES: usize = MAX_FOUND / swap_contract::document::MAX_ROWS + 2;
 
 /// A page whose signatures were checked: the aggregator's under the page, each subject's under its listing.
 #[derive(Clone, Debug)]
@@ -28,6 +28,11 @@ pub struct Page {
 }
 
 impl Page {
+    /// Whose page it is.
+    pub fn aggregator(&self) -> &Account {
+        &self.snapshot.document.aggregator
+    }
+
     /// Checks an answer to a question.
     ///
     /// # Errors
@@ -77,6 +82,8 @@ struct Seek {
     until: Duration,
     due: Vec<Call>,
     in_call: usize,
+    /// Each list is read from here on, and then from its beginning up to here: whoever chooses a low account is not before others.
+    start: Account,
     pages: BTreeMap<String, usize>,
     found: BTreeMap<Account, Found>,
     /// Who was named by which aggregator; only of those that told everything.
@@ -132,8 +139,6 @@ impl Aggregators {
         if *known.account.get_or_insert(promise.document.aggregator) != promise.document.aggregator {
             return;
         }
-        let at = promise.document.at;
-        known.kept.retain(|(_, earlier)| earlier.document.until > at);
         known.kept.push((listing, promise));
         if known.kept.len() > MAX_KEPT {
             known.kept.remove(0);
@@ -143,6 +148,11 @@ impl Aggregators {
     /// Proofs against aggregators that were found since the last call.
     pub fn proofs(&mut self) -> Vec<Misdeed> {
         std::mem::take(&mut self.proofs)
+    }
+
+    /// Whether this account is one of them.
+    pub fn knows(&self, who: &Account) -> bool {
+        self.known.values().any(|known| known.account.as_ref() == Some(who))
     }
 
     /// Who has signed two things that cannot both be is asked no more.
@@ -169,15 +179,21 @@ impl Aggregators {
         for listing in page.listings {
             let subject = listing.document().subject;
             let newer = seek.found.get(&subject).is_none_or(|found| found.listing.document().epoch < listing.document().epoch);
-            if newer && subject != self.me && seek.found.len() < MAX_FOUND {
+            if newer && subject != self.me {
                 let found = Found { listing, way: Way::Aggregator, from: call.reach.clone(), hops: 1 };
                 seek.found.insert(subject, found);
             }
         }
         let pages = seek.pages.entry(call.reach.clone()).or_default();
         *pages += 1;
-        match snapshot.rows.last().filter(|_| snapshot.more) {
-            Some(last) if *pages < MAX_PAGES => seek.due.push(question(&seek.search, &call.reach, tags, Some(last.subject))),
+        let (last, behind) = (snapshot.rows.last().map(|row| row.subject), snapshot.after.is_some_and(|after| after >= seek.start));
+        let next = match last.filter(|_| snapshot.more) {
+            Some(last) if behind || last < seek.start => Some(Some(last)),
+            None if behind => Some(None),
+            Some(_) | None => None,
+        };
+        match next {
+            Some(after) if *pages < MAX_PAGES => seek.due.push(question(&seek.search, &call.reach, tags, after)),
             Some(_) => {}
             None => drop(seek.told_all.insert(call.reach.clone())),
         }
@@ -189,13 +205,15 @@ const MAX_KEPT: usize = 8;
 
 impl Finder for Aggregators {
     fn seek(&mut self, search: Checked<Search>, until: Duration) {
-        let (id, tags) = (search.document().id(), search.document().tags.clone());
+        let (id, tags) = (search.id(), search.document().tags.clone());
         let usable = self.known.iter().filter(|(_, known)| !known.caught);
-        let due = usable.map(|(reach, _)| question(&search, reach, &tags, None)).collect();
+        let start = Account(self.rng.random());
+        let due = usable.map(|(reach, _)| question(&search, reach, &tags, Some(start))).collect();
         let seek = Seek {
             search,
             until,
             due,
+            start,
             in_call: 0,
             pages: BTreeMap::new(),
             found: BTreeMap::new(),
@@ -226,6 +244,10 @@ impl Finder for Aggregators {
         self.seeks.insert(call.search, seek);
     }
 
+    fn is_open(&self, id: &SearchId, elapsed: Duration) -> bool {
+        self.seeks.get(id).is_some_and(|seek| seek.until > elapsed)
+    }
+
     fn progress(&mut self, id: &SearchId, elapsed: Duration) -> Progress {
         let Some(seek) = self.seeks.get(id) else { return Progress { ended: true, ..Progress::default() } };
         let ended = seek.due.is_empty() && seek.in_call == 0 || seek.until <= elapsed;
@@ -244,5 +266,5 @@ impl Finder for Aggregators {
 
 fn question(search: &Checked<Search>, reach: &str, tags: &Tags, after: Option<Account>) -> Call {
     let ask = Ask::Entries(ListEntries { tags: tags.clone(), after });
-    Call { search: search.document().id(), reach: reach.to_owned(), ask }
+    Call { search: search.id(), reach: reach.to_owned(), ask, for_others: false }
 }

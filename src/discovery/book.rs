@@ -1,5 +1,5 @@
-//! The order book: offers of all makers that are known, each checked, once, and the best first. An offer leaves it when it expires,
-//! when its maker no longer tells it, or when a newer one has its place.
+//! The order book: offers of all makers that are known, each checked, once, and the best first. An offer leaves it when it expires
+//! or is filled; and the whole is made anew from what makers say before it is looked at.
 
 use super::Checked;
 use std::cmp::Ordering;
@@ -74,7 +74,7 @@ impl Book {
     /// # Errors
     /// Why it has no place. It is not in the book then, even if it was.
     pub fn admit(&mut self, offer: Checked<Offer>, remaining: Units, now: UnixTime) -> Result<(), NotAdmitted> {
-        let (id, document) = (offer.document().id(), offer.document());
+        let (id, document) = (offer.id(), offer.document());
         self.remove(&id);
         if document.expires_at <= now {
             return Err(NotAdmitted::Expired);
@@ -101,10 +101,15 @@ impl Book {
         Ok(())
     }
 
-    /// A maker has told all it offers: whatever else the book has of it was taken back or is filled.
-    pub fn only(&mut self, maker: &Account, offers: &BTreeSet<OfferId>) {
-        let known = self.by_maker.get(maker).cloned().unwrap_or_default();
-        known.difference(offers).for_each(|id| self.remove(id));
+    /// Nothing of a maker's is in the book any more.
+    pub fn remove_maker(&mut self, maker: &Account) {
+        let own = self.by_maker.get(maker).cloned().unwrap_or_default();
+        own.iter().for_each(|id| self.remove(id));
+    }
+
+    /// Whether there is anything of a maker's.
+    pub fn has_maker(&self, maker: &Account) -> bool {
+        self.by_maker.contains_key(maker)
     }
 
     /// An offer that is known to be gone.

@@ -4,9 +4,9 @@
 use super::Checked;
 use rand::Rng;
 use rand::rngs::SmallRng;
-use rand::seq::IteratorRandom;
+use rand::seq::{IteratorRandom, SliceRandom};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use swap_contract::document::{Listing, Tags};
@@ -30,6 +30,10 @@ const MAX_JUNK: u8 = 3;
 const SHUNNED_FOR: Duration = Duration::from_secs(3600);
 /// Addresses that are shunned, at most.
 const MAX_SHUNNED: usize = 1_000;
+/// Contacts of one host or one twin, at most, unless their owner gave them.
+const MAX_OF_ONE: usize = 2;
+/// Of those who are asked, so many are from the config, if there are.
+const GIVEN_FIRST: usize = 2;
 /// Milliseconds until a new contact is called: a start is no burst.
 const FIRST_CALL: RangeInclusive<u64> = 0..=2_000;
 
@@ -100,8 +104,17 @@ impl Contacts {
             Some(_) => contact.missed == 0,
             None => contact.origin == Origin::Given && contact.missed == 0,
         });
-        let candidates: Vec<String> = known.map(|(reach, _)| reach.clone()).filter(|reach| !besides(reach)).collect();
-        candidates.into_iter().choose_multiple(&mut self.rng, count)
+        let known = known.filter(|(reach, _)| !besides(reach));
+        let (given, others): (Vec<_>, Vec<_>) = known.partition(|(_, contact)| contact.origin == Origin::Given);
+        let addresses = |some: Vec<(&String, &Contact)>| some.into_iter().map(|(reach, _)| reach.clone()).collect::<Vec<_>>();
+        let (mut given, mut others) = (addresses(given), addresses(others));
+        given.shuffle(&mut self.rng);
+        others.shuffle(&mut self.rng);
+        // Those the owner has chosen are always among them: the others may all be one's.
+        let rest = given.split_off(GIVEN_FIRST.min(given.len()).min(count));
+        others.extend(rest);
+        others.shuffle(&mut self.rng);
+        given.into_iter().chain(others).take(count).collect()
     }
 
     /// Listings of some who are alive, by chance: for whoever asks whom else there is.
@@ -138,8 +151,17 @@ impl Contacts {
         }
         contact.listing = Some(listing);
         (contact.heard, contact.missed, contact.in_call, contact.next_call) = (Some(elapsed), 0, false, elapsed + pause);
+        contact.junk = 0;
         for other in others.iter().take(MAX_NAMED) {
             self.enter(other.document().reach.clone(), Origin::Named(reach.to_owned()), elapsed);
+        }
+    }
+
+    /// A contact could not be called, by no fault of its own.
+    pub fn not_called(&mut self, reach: &str, elapsed: Duration) {
+        let pause = self.pause();
+        if let Some(contact) = self.table.get_mut(reach) {
+            (contact.in_call, contact.next_call) = (false, elapsed + pause);
         }
     }
 
@@ -148,7 +170,7 @@ impl Contacts {
         let pause = self.pause();
         let Some(contact) = self.table.get_mut(reach) else { return };
         contact.missed = contact.missed.saturating_add(1);
-        (contact.in_call, contact.next_call) = (false, elapsed + pause);
+        (contact.in_call, contact.next_call) = (false, contact.next_call.max(elapsed + pause));
         // Who never answered once was perhaps never there.
         let patience = if contact.heard.is_some() { MAX_MISSED } else { 1 };
         if contact.missed >= patience && contact.origin != Origin::Given {
@@ -160,24 +182,37 @@ impl Contacts {
     pub fn junk(&mut self, reach: &str, elapsed: Duration) {
         let Some(contact) = self.table.get_mut(reach) else { return };
         contact.junk = contact.junk.saturating_add(1);
-        if contact.junk < MAX_JUNK {
-            return;
+        if contact.junk >= MAX_JUNK {
+            self.shun(reach, elapsed);
         }
-        if contact.origin == Origin::Given {
-            (contact.heard, contact.junk, contact.in_call, contact.next_call) = (None, 0, false, elapsed + SHUNNED_FOR);
-            contact.missed = MAX_MISSED;
-            return;
+    }
+
+    /// Nothing is asked at an address, nor heard from it, for an hour.
+    pub fn shun(&mut self, reach: &str, elapsed: Duration) {
+        match self.table.get_mut(reach) {
+            Some(contact) if contact.origin == Origin::Given => {
+                (contact.heard, contact.junk, contact.in_call, contact.next_call) = (None, 0, false, elapsed + SHUNNED_FOR);
+                contact.missed = MAX_MISSED;
+            }
+            Some(_) | None => drop(self.table.remove(reach)),
         }
-        self.table.remove(reach);
         self.shunned.retain(|_, until| *until > elapsed);
         if self.shunned.len() >= MAX_SHUNNED {
-            self.shunned.pop_first();
+            let oldest = self.shunned.iter().min_by_key(|(_, until)| **until).map(|(reach, _)| reach.clone());
+            if let Some(oldest) = oldest {
+                self.shunned.remove(&oldest);
+            }
         }
         self.shunned.insert(reach.to_owned(), elapsed + SHUNNED_FOR);
     }
 
+    /// Whether an address is shunned.
+    pub fn is_shunned(&self, reach: &str, elapsed: Duration) -> bool {
+        self.shunned.get(reach).is_some_and(|until| *until > elapsed)
+    }
+
     fn enter(&mut self, reach: String, origin: Origin, elapsed: Duration) {
-        let is_shunned = self.shunned.get(&reach).is_some_and(|until| *until > elapsed);
+        let is_shunned = self.is_shunned(&reach, elapsed);
         let is_given = origin == Origin::Given;
         if reach == self.own_reach || self.table.contains_key(&reach) || is_shunned || !(is_given || self.may_call(&reach)) {
             return;
@@ -188,7 +223,10 @@ impl Contacts {
             Origin::Unasked => MAX_UNASKED,
         };
         let same = self.table.values().filter(|contact| contact.origin == origin).count();
-        if same >= limit || self.table.len() >= MAX_CONTACTS {
+        let owner = whose(&reach);
+        let of_one = self.table.keys().filter(|other| whose(other) == owner).count();
+        let is_local = class_of(&reach) == Class::Loopback;
+        if same >= limit || self.table.len() >= MAX_CONTACTS || of_one >= MAX_OF_ONE && !is_given && !is_local {
             return;
         }
         let next_call = elapsed + Duration::from_millis(self.rng.random_range(FIRST_CALL));
@@ -196,13 +234,14 @@ impl Contacts {
         self.table.insert(reach, contact);
     }
 
-    /// Whether an address that others give may be called: one on the same bus, and none within this engine's own network if this
-    /// engine is reached from outside of it.
-    pub(super) fn may_call(&self, reach: &str) -> bool {
-        match (web_host(&self.own_reach), web_host(reach)) {
-            (None, None) => true,
-            (Some(own), Some(other)) => is_within(&own) || !is_within(&other),
-            (None, Some(_)) | (Some(_), None) => false,
+    /// Whether an address that others give may be called: one on the same bus, and none of this machine or of a private network, unless
+    /// this engine itself is reached there and nowhere else.
+    pub fn may_call(&self, reach: &str) -> bool {
+        let (own, other) = (class_of(&self.own_reach), class_of(reach));
+        match (own, other) {
+            (Class::Twin, _) | (_, Class::Twin) => own == other,
+            (_, Class::Public) => true,
+            (_, Class::Loopback | Class::Private) => own == other,
         }
     }
 
@@ -210,6 +249,31 @@ impl Contacts {
         Duration::from_millis(self.rng.random_range(ALIVE_EVERY))
     }
 }
+
+/// Where an address leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Twin,
+    Loopback,
+    Private,
+    Public,
+}
+
+/// A name is taken for what it says: it is not looked up.
+fn class_of(reach: &str) -> Class {
+    let Some(host) = web_host(reach) else { return Class::Twin };
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    match host.trim_start_matches('[').trim_end_matches(']').parse() {
+        Ok(IpAddr::V4(v4)) => class_of_v4(v4),
+        Ok(IpAddr::V6(v6)) => class_of_v6(v6),
+        Err(_) if host == "localhost" || host.ends_with(".localhost") => Class::Loopback,
+        Err(_) if !host.contains('.') || PRIVATE_NAMES.iter().any(|end| host.ends_with(end)) => Class::Private,
+        Err(_) => Class::Public,
+    }
+}
+
+/// What names of private networks end with.
+const PRIVATE_NAMES: [&str; 5] = [".local", ".internal", ".lan", ".home.arpa", ".intranet"];
 
 /// The host of a web address; `None` of a twin.
 fn web_host(reach: &str) -> Option<String> {
@@ -220,19 +284,27 @@ fn web_host(reach: &str) -> Option<String> {
     Some(url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default())
 }
 
-/// Whether a host is one of this machine or of a private network. A name is taken for what it says: it is not looked up.
-fn is_within(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    match address.parse() {
-        Ok(IpAddr::V4(v4)) => is_private(v4),
-        Ok(IpAddr::V6(v6)) => match v6.to_ipv4_mapped() {
-            Some(v4) => is_private(v4),
-            None => v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local(),
-        },
-        Err(_) => host.is_empty() || host == "localhost" || host.ends_with(".localhost") || host.ends_with(".local"),
+/// What is one and the same behind several addresses: a host, or a twin with all its sessions.
+fn whose(reach: &str) -> String {
+    web_host(reach).unwrap_or_else(|| reach.split(':').take(2).collect::<Vec<_>>().join(":"))
+}
+
+fn class_of_v4(v4: Ipv4Addr) -> Class {
+    let shared = v4.octets()[0] == 100 && (64..128).contains(&v4.octets()[1]);
+    match v4.octets()[0] {
+        127 => Class::Loopback,
+        0 => Class::Private,
+        _ if v4.is_private() || v4.is_link_local() || v4.is_broadcast() || v4.is_multicast() || shared => Class::Private,
+        _ => Class::Public,
     }
 }
 
-fn is_private(v4: Ipv4Addr) -> bool {
-    v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified() || v4.is_broadcast()
+/// Those that lead to addresses of the older protocol are taken for private: nobody needs them to be found.
+fn class_of_v6(v6: Ipv6Addr) -> Class {
+    let leads_back = matches!(v6.segments(), [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0x64, 0xff9b, ..] | [0x2002, ..]);
+    match v6.is_loopback() {
+        true => Class::Loopback,
+        false if leads_back || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_multicast() => Class::Private,
+        false => Class::Public,
+    }
 }

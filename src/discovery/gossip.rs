@@ -26,9 +26,11 @@ const MAX_FOLLOWED: usize = 12;
 /// A search goes no further once so many different ones have answered with listings: a single one may have invented them.
 const ENOUGH_TELLERS: usize = 3;
 /// Searches of others that an engine passes on at the same time.
-const MAX_PASSED_ON: usize = 256;
+const MAX_PASSED_ON: usize = 64;
 /// Listings that one search finds, at most; so many are cached of it.
 pub const MAX_FOUND: usize = 100;
+/// And of those that came by one contact, whoever it named.
+const MAX_BY_ONE: usize = 2 * MAX_LISTINGS;
 /// Searches whose listings are cached, and what those listings take at most.
 const CACHED_SEARCHES: usize = 1_000;
 const CACHED_LISTINGS_BYTES: usize = 50_000_000;
@@ -101,6 +103,7 @@ struct Seek {
     asking: BTreeMap<String, Question>,
     followed: usize,
     tellers: BTreeSet<String>,
+    by_root: BTreeMap<String, usize>,
     found: BTreeMap<Account, Found>,
     calls: u64,
     ended: bool,
@@ -110,6 +113,8 @@ struct Seek {
 #[derive(Clone, Debug)]
 struct Question {
     reach: String,
+    /// The contact that led here: what comes by it counts as its word.
+    root: String,
     ask: AskGossip,
     way: Way,
     /// How often it was asked what came of it.
@@ -168,7 +173,7 @@ impl Gossip {
     /// Somebody asks.
     pub fn ask(&mut self, search: Checked<Search>, ask: &AskGossip, now: UnixTime, elapsed: Duration) -> GossipAnswer {
         let document = search.document().clone();
-        let id = document.id();
+        let id = search.id();
         let seen = self.remembered.get(&(key(&document.tags), id)).is_some();
         self.remember(&search);
         let nothing = GossipAnswer { listings: Vec::new(), earlier: Vec::new(), word: GossipWord::Nothing };
@@ -210,25 +215,33 @@ impl Gossip {
             if subject == self.me || subject == seek.search.document().seeker || !listing.document().fits(tags) {
                 continue;
             }
-            seek.tellers.insert(asked.reach.clone());
+            seek.tellers.insert(asked.root.clone());
+            let by_one = seek.by_root.entry(asked.root.clone()).or_default();
+            *by_one += 1;
+            if *by_one > MAX_BY_ONE {
+                break;
+            }
             let newer = seek.found.get(&subject).is_none_or(|known| known.listing.document().epoch < listing.document().epoch);
             if newer && (seek.found.len() < MAX_FOUND || seek.found.contains_key(&subject)) {
-                self.listings.insert((key(tags), subject.clone()), listing.clone(), size(listing.signed()));
+                self.cache(tags, subject, &listing);
                 let hops = if asked.way == Way::Contact { 1 } else { hops };
                 seek.found.insert(subject, Found { listing, way: asked.way, from: asked.reach.clone(), hops });
             }
         }
-        for earlier in earlier.into_iter().take(MAX_EARLIER) {
+        // Whom an earlier seeker names is not asked: a chain of inventions would never end.
+        let earlier = earlier.into_iter().take(if asked.way == Way::Earlier { 0 } else { MAX_EARLIER });
+        for earlier in earlier {
             let other = earlier.document();
             let is_same = other.tags == *tags && other.may_be_named && other.seeker != self.me;
             if is_same && seek.followed < MAX_FOLLOWED && self.contacts.may_call(&other.reach) && seek.asked.insert(other.reach.clone()) {
                 seek.followed += 1;
                 // An earlier seeker tells what it has; it asks nobody.
-                seek.due.push((elapsed, question(&seek.search, other.reach.clone(), 0, Way::Earlier)));
+                seek.due
+                    .push((elapsed, Question { root: asked.root.clone(), ..question(&seek.search, other.reach.clone(), 0, Way::Earlier) }));
             }
         }
         match word {
-            GossipWord::MayAsk if asked.ask.hops > 0 => seek.offered.push(asked.reach.clone()),
+            GossipWord::MayAsk if asked.ask.hops > 0 && !asked.ask.pass_on && asked.polls == 0 => seek.offered.push(asked.reach.clone()),
             GossipWord::Asking { ticket } if asked.polls < PAUSES.len() && ticket.len() <= MAX_TICKET => {
                 let pause = Duration::from_millis(PAUSES[asked.polls]);
                 let ask = AskGossip { pass_on: false, ticket: Some(ticket), ..asked.ask.clone() };
@@ -291,6 +304,7 @@ impl Gossip {
             asking: BTreeMap::new(),
             followed: 0,
             tellers: BTreeSet::new(),
+            by_root: BTreeMap::new(),
             found: BTreeMap::new(),
             calls: 0,
             ended: false,
@@ -329,9 +343,21 @@ impl Gossip {
         may_be_named.choose_multiple(&mut self.rng, MAX_EARLIER).into_iter().cloned().collect()
     }
 
+    /// Keeps a listing for others, if it is newer than the one that is kept, and not too many have these labels.
+    fn cache(&mut self, tags: &Tags, subject: Account, listing: &Checked<Listing>) {
+        let at = (key(tags), subject);
+        let has_room = match self.listings.get(&at) {
+            Some(kept) => kept.document().epoch < listing.document().epoch,
+            None => self.listings.range((at.0.clone(), FIRST)..=(at.0.clone(), LAST)).count() < MAX_FOUND,
+        };
+        if has_room {
+            self.listings.insert(at, listing.clone(), size(listing.signed()));
+        }
+    }
+
     fn remember(&mut self, search: &Checked<Search>) {
         let document = search.document();
-        let at = (key(&document.tags), document.id());
+        let at = (key(&document.tags), search.id());
         if self.remembered.get(&at).is_none() {
             self.remembered.insert(at, search.clone(), size(search.signed()));
         }
@@ -340,7 +366,7 @@ impl Gossip {
 
 impl Finder for Gossip {
     fn seek(&mut self, search: Checked<Search>, until: Duration) {
-        let id = search.document().id();
+        let id = search.id();
         self.remember(&search);
         self.begin(id, search, MAX_HOPS, true, until);
     }
@@ -350,7 +376,8 @@ impl Finder for Gossip {
         for (id, seek) in &mut self.seeks {
             for (_, question) in seek.due.extract_if(.., |(at, _)| *at <= elapsed) {
                 seek.calls += 1;
-                calls.push(Call { search: *id, reach: question.reach.clone(), ask: Ask::Gossip(question.ask.clone()) });
+                let ask = Ask::Gossip(question.ask.clone());
+                calls.push(Call { search: *id, reach: question.reach.clone(), ask, for_others: !seek.own });
                 seek.asking.insert(question.reach.clone(), question);
             }
         }
@@ -376,6 +403,10 @@ impl Finder for Gossip {
         }
         self.go_on(&mut seek, elapsed);
         self.seeks.insert(call.search, seek);
+    }
+
+    fn is_open(&self, id: &SearchId, elapsed: Duration) -> bool {
+        self.seeks.get(id).is_some_and(|seek| seek.until > elapsed)
     }
 
     fn progress(&mut self, id: &SearchId, elapsed: Duration) -> Progress {
@@ -412,7 +443,7 @@ impl Seek {
 
 fn question(search: &Checked<Search>, reach: String, hops: u8, way: Way) -> Question {
     let ask = AskGossip { search: search.signed().clone(), hops, pass_on: false, ticket: None };
-    Question { reach, ask, way, polls: 0 }
+    Question { root: reach.clone(), reach, ask, way, polls: 0 }
 }
 
 /// Labels have no control characters: two lists of labels are the same text only if they are the same.

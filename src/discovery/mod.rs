@@ -13,10 +13,10 @@ mod tests;
 use crate::api::{AskGossip, GossipWord, ListEntries};
 use aggregators::Page;
 use gossip::Progress;
-use serde::Serialize;
+use sha2::{Digest, Sha256};
 use std::time::Duration;
-use swap_contract::bytes::SearchId;
-use swap_contract::document::{Document, DocumentError, Listing, Offer, Rules, Search, Signed, Tags};
+use swap_contract::bytes::{ListingId, OfferId, SearchId};
+use swap_contract::document::{Account, Document, DocumentError, Listing, Offer, Rules, Search, Signed, Tags};
 
 /// Listings in one answer, at most: they fit the answer that an engine takes from another.
 pub const MAX_LISTINGS: usize = 16;
@@ -27,51 +27,94 @@ pub const SELLS_TFT: (&str, &str) = ("sells-tft", "yes");
 pub const SELLS_BTC: (&str, &str) = ("sells-btc", "yes");
 
 /// A document whose bounds and signature were checked. Nothing else is cached, passed on or acted on.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(transparent)]
-pub struct Checked<D>(Signed<D>);
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked<D> {
+    signed: Signed<D>,
+    /// Of what is signed: the document's id, where it has one.
+    hash: [u8; 32],
+}
 
 /// A document that strangers send.
 pub trait Verify: Document + Sized {
-    /// Checks its bounds and its signature.
-    fn verify(signed: &Signed<Self>, rules: &Rules) -> Result<(), DocumentError>;
+    /// Who is to have signed it.
+    fn signer(&self) -> &Account;
+
+    /// Checks everything but the signature.
+    fn check(&self, rules: &Rules) -> Result<(), DocumentError>;
 }
 
 impl<D: Verify> Checked<D> {
-    /// Checks a document.
+    /// Checks a document: its bounds first, since its signature costs more.
     pub fn new(signed: Signed<D>, rules: &Rules) -> Result<Self, DocumentError> {
-        D::verify(&signed, rules)?;
-        Ok(Self(signed))
+        signed.document.check(rules)?;
+        let (signer, bytes) = (signed.document.signer(), signed.document.signing_bytes());
+        if !signed.signature.verifies(signer, &bytes) {
+            return Err(DocumentError::BadSignature { signer: signer.to_string() });
+        }
+        Ok(Self { hash: Sha256::digest(bytes).into(), signed })
     }
 }
 
 impl<D> Checked<D> {
     /// What was signed.
     pub fn document(&self) -> &D {
-        &self.0.document
+        &self.signed.document
     }
 
     /// To be passed on.
     pub fn signed(&self) -> &Signed<D> {
-        &self.0
+        &self.signed
+    }
+}
+
+impl Checked<Listing> {
+    /// The listing's id.
+    pub fn id(&self) -> ListingId {
+        ListingId(self.hash)
+    }
+}
+
+impl Checked<Search> {
+    /// The search's id.
+    pub fn id(&self) -> SearchId {
+        SearchId(self.hash)
+    }
+}
+
+impl Checked<Offer> {
+    /// The offer's id.
+    pub fn id(&self) -> OfferId {
+        OfferId(self.hash)
     }
 }
 
 impl Verify for Listing {
-    fn verify(signed: &Signed<Self>, rules: &Rules) -> Result<(), DocumentError> {
-        signed.verify(rules).map(drop)
+    fn signer(&self) -> &Account {
+        &self.subject
+    }
+
+    fn check(&self, rules: &Rules) -> Result<(), DocumentError> {
+        self.check(rules)
     }
 }
 
 impl Verify for Search {
-    fn verify(signed: &Signed<Self>, rules: &Rules) -> Result<(), DocumentError> {
-        signed.verify(rules).map(drop)
+    fn signer(&self) -> &Account {
+        &self.seeker
+    }
+
+    fn check(&self, rules: &Rules) -> Result<(), DocumentError> {
+        self.check(rules)
     }
 }
 
 impl Verify for Offer {
-    fn verify(signed: &Signed<Self>, rules: &Rules) -> Result<(), DocumentError> {
-        signed.verify(rules).map(drop)
+    fn signer(&self) -> &Account {
+        &self.owner
+    }
+
+    fn check(&self, rules: &Rules) -> Result<(), DocumentError> {
+        self.check(rules)
     }
 }
 
@@ -89,6 +132,9 @@ pub trait Finder {
     /// A call was answered, or not.
     fn answered(&mut self, call: &Call, heard: Option<Heard>, elapsed: Duration);
 
+    /// Whether a search goes on: calls for one that does not are not made any more.
+    fn is_open(&self, id: &SearchId, elapsed: Duration) -> bool;
+
     /// How a search stands. One that has ended is forgotten when it is told.
     fn progress(&mut self, id: &SearchId, elapsed: Duration) -> Progress;
 }
@@ -102,6 +148,8 @@ pub struct Call {
     pub reach: String,
     /// What to say.
     pub ask: Ask,
+    /// Whether it is for somebody else's search.
+    pub for_others: bool,
 }
 
 /// What is asked.

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use subxt_signer::sr25519::Keypair;
 use swap_contract::amount::{Price, Sats, Units};
-use swap_contract::bytes::{GenesisHash, SearchId};
+use swap_contract::bytes::{GenesisHash, Salt, SearchId};
 use swap_contract::document::{
     Account, Asset, Document, DocumentError, KEPT_FOR, Listing, Misdeed, Network, Offer, Rules, Scheme, Search, Sequence, Signature,
     Signed, Tags,
@@ -59,7 +59,15 @@ fn seller(number: u32) -> Checked<Listing> {
 
 fn search_by(number: u32, may_be_named: bool) -> Checked<Search> {
     let (seeker, reach) = (account(number), reach(number));
-    let search = Search { network: NETWORK, seeker, reach, tags: label(SELLS_TFT), may_be_named, expires_at: NOW.plus(Span::minutes(5)) };
+    let search = Search {
+        network: NETWORK,
+        seeker,
+        reach,
+        tags: label(SELLS_TFT),
+        may_be_named,
+        expires_at: NOW.plus(Span::minutes(5)),
+        salt: Salt([5; 32]),
+    };
     Checked::new(sign(number, search), &RULES).unwrap()
 }
 
@@ -91,7 +99,7 @@ fn as_heard(answer: GossipAnswer) -> Heard {
 fn seek(gossip: &mut Gossip, number: u32, may_be_named: bool) -> SearchId {
     let search = search_by(number, may_be_named);
     gossip.seek(search.clone(), LATE);
-    search.document().id()
+    search.id()
 }
 
 /// Engines that only know each other as given here. Every message arrives at once.
@@ -314,7 +322,8 @@ fn junk_gets_its_sender_out_and_keeps_it_out() {
 fn strangers_make_nobody_call_into_its_own_network() {
     let public = contacts(&[], "https://engine.example.org");
     let here = "http://127.0.0.1:1 http://localhost:1 http://10.0.0.1 http://192.168.1.1 http://169.254.169.254 http://[::1]:1 \
-                http://[fd00::1] http://0.0.0.0 http://[::ffff:10.0.0.1] http://a.localhost http://2130706433";
+                http://[fd00::1] http://0.0.0.0 http://[::ffff:10.0.0.1] http://a.localhost http://2130706433 http://localhost. http://x.internal http://0.1.2.3 \
+                http://[64:ff9b::a00:1] http://[2002:a00:1::1] http://[::a00:1]";
     for reach in here.split_whitespace() {
         assert!(!public.may_call(reach), "{reach}");
     }
@@ -323,6 +332,10 @@ fn strangers_make_nobody_call_into_its_own_network() {
     assert!(contacts(&[], "http://127.0.0.1:5").may_call("http://127.0.0.1:6"), "engines on one machine");
     let twin = contacts(&[], "rmb:1");
     assert!(twin.may_call("rmb:2") && !twin.may_call("http://127.0.0.1:80"));
+    let home = contacts(&[], "http://127.0.0.1:9556");
+    for reach in ["http://192.168.1.1", "http://169.254.169.254", "http://router.lan", "http://printer", "http://100.64.0.1"] {
+        assert!(!home.may_call(reach), "{reach}");
+    }
 }
 
 fn offer_of(number: u32, gives: Asset, price: (u64, u64), sequence: u64) -> Checked<Offer> {
@@ -372,8 +385,11 @@ fn no_offer_is_there_twice_and_none_is_a_ghost() {
     assert_eq!(book.admit(offer.clone(), Units(999), NOW), Err(NotAdmitted::Empty));
     assert_eq!(book.len(), 1, "filled");
     book.admit(offer.clone(), Units(9_000), NOW).unwrap();
-    book.only(&account(1), &[other.document().id()].into());
-    assert_eq!(book.offers(Asset::Tft).map(|entry| entry.offer.document().id()).collect::<Vec<_>>(), [other.document().id()], "taken back");
+    book.remove(&other.id());
+    assert_eq!(book.offers(Asset::Tft).map(|entry| entry.offer.id()).collect::<Vec<_>>(), [offer.id()], "taken back");
+    book.remove_maker(&account(1));
+    assert!(book.is_empty());
+    book.admit(offer.clone(), Units(9_000), NOW).unwrap();
     book.expire(NOW.plus(Span::minutes(2)));
     assert!(book.is_empty());
     assert_eq!(book.admit(offer, Units(9_000), NOW.plus(Span::minutes(2))), Err(NotAdmitted::Expired));
@@ -477,7 +493,7 @@ fn look(client: &mut Aggregators, lists: &mut BTreeMap<u32, Aggregator>, now: Un
     loop {
         let calls = client.due(START);
         if calls.is_empty() {
-            return client.progress(&search.document().id(), START);
+            return client.progress(&search.id(), START);
         }
         for call in calls {
             let Ask::Entries(question) = &call.ask else { panic!("{call:?}") };
@@ -509,7 +525,7 @@ fn an_aggregator_that_breaks_its_promise_is_caught_with_a_proof() {
     let mut honest = lists(1);
     let own = seller(9);
     let kept = sign(1, honest.keep(own.clone(), NOW).unwrap());
-    assert!(kept.verify(&account(1), own.document(), &RULES).is_ok());
+    assert!(kept.verify(own.document(), &RULES).is_ok());
     let mut client = using(&[1]);
     client.due_keeps(START);
     client.kept(&reach(1), Some((own.signed().clone(), kept.clone())), START);
@@ -568,4 +584,66 @@ fn a_page_is_refused_unless_it_answers_the_question() {
     let behind = ListEntries { after: Some(account(5)), ..question.clone() };
     assert!(Page::new(good.clone(), &behind, &RULES).is_err());
     assert!(Page::new(good, &question, &rules(NOW.plus(Span::minutes(10)))).is_err(), "it is old");
+}
+
+#[test]
+fn nobody_makes_an_honest_aggregator_contradict_itself() {
+    let other = |epoch| Checked::new(sign(9, Listing { epoch: Sequence(epoch), ..listing_of(9, Tags::new()) }), &RULES).unwrap();
+    let mut aggregator = lists(1);
+    let kept = sign(1, aggregator.keep(seller(9), NOW).unwrap());
+    // Its subject signs two listings of one epoch, and has the other promised.
+    assert_eq!(aggregator.keep(other(1), NOW), Err(NotKept::Older));
+    let later = NOW.plus(Span::secs(5));
+    let page = |aggregator: &mut Aggregator, now| sign(1, aggregator.list(&label(SELLS_TFT), None, now).0);
+    let proof = |listing: &Checked<Listing>, snapshot| Misdeed::Omission {
+        listing: Box::new(listing.signed().clone()),
+        kept: Box::new(kept.clone()),
+        snapshot: Box::new(snapshot),
+    };
+    let empty = sign(1, lists(1).list(&label(SELLS_TFT), None, later).0);
+    assert!(proof(&seller(9), empty.clone()).check(&NETWORK).is_ok(), "this one is a proof");
+    let as_new = Checked::new(sign(9, Listing { reach: "rmb:77".into(), ..listing_of(9, label(SELLS_TFT)) }), &RULES).unwrap();
+    assert!(proof(&as_new, empty).check(&NETWORK).is_err(), "another listing of the same epoch was never promised");
+    // Its clock is set forward, and back again.
+    let ahead = page(&mut aggregator, NOW.plus(Span::minutes(2)));
+    let back = page(&mut aggregator, later);
+    assert!(proof(&seller(9), ahead).check(&NETWORK).is_err());
+    assert_eq!(back.document.at, NOW.plus(Span::minutes(2)), "what it signs is never earlier than what it has signed");
+    assert!(proof(&seller(9), back).check(&NETWORK).is_err());
+}
+
+#[test]
+fn one_host_has_few_places_and_the_owners_choice_is_always_asked() {
+    let mut table = contacts(&["rmb:1", "rmb:2"], "rmb:99");
+    let at = |reach: &str, number| {
+        Checked::new(sign(number, Listing { reach: reach.into(), ..listing_of(number, Tags::new()) }), &RULES).unwrap()
+    };
+    for session in 0..20 {
+        table.came_by(&at(&format!("rmb:42:{session}"), 42), START);
+    }
+    assert_eq!(table.all().count(), 2 + 2);
+    (100..130).for_each(|number| table.came_by(&seller(number), START));
+    for reach in table.due(LATE) {
+        let number = reach.split(':').nth(1).unwrap().parse().unwrap();
+        table.answered(&reach, at(&reach, number), &[], LATE);
+    }
+    for _ in 0..50 {
+        let asked = table.some(FAN_OUT, |_| false);
+        assert!(asked.len() == FAN_OUT && ["rmb:1", "rmb:2"].iter().all(|given| asked.iter().any(|reach| reach == given)), "{asked:?}");
+    }
+}
+
+#[test]
+fn one_contact_and_those_it_names_are_one_voice() {
+    // 2 names four who do not exist but for their listings; 3 would ask on, and knows the way.
+    let mut all = Neighbours::new(&[(1, &[2, 3]), (2, &[]), (3, &[4]), (4, &[]), (5, &[]), (6, &[]), (7, &[])]);
+    all.of(4).list_as(seller(4));
+    for named in [5, 6, 7] {
+        asked(all.of(2), &first_ask(&search_by(named, true), 0));
+        all.of(named).list_as(seller(named));
+    }
+    let id = seek(all.of(1), 1, true);
+    all.talk();
+    let found = all.of(1).progress(&id, START).found;
+    assert!(found.iter().any(|found| found.listing.document().subject == account(4)), "{found:?}");
 }

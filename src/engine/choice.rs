@@ -206,7 +206,7 @@ impl Engine {
             proofs.push(Misdeed::TwoDecisions { maker, one: Box::new(one), other: Box::new(decision.clone()) });
         }
         for proof in proofs.iter().filter(|proof| proof.check(&self.rules().network).is_ok()) {
-            self.learn(proof).await?;
+            self.learn(proof, true).await?;
         }
         Ok(())
     }

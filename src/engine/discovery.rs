@@ -1,6 +1,7 @@
 //! Finding others: connects the contacts, the gossip and the order book to the bus, and takes the best offer of the book.
 
 use super::Engine;
+use super::host::Host;
 use crate::api::{
     Alive, AmountPair, AskGossip, BookEntry, BookView, ContactList, ContactOrigin, ContactView, EntryPage, FindTwins, FoundBy, FoundTwin,
     FoundTwins, GetBook, GossipAnswer, KeepEntry, KeptEntry, ListEntries, ListQuery, MAX_PAGE, OfferState, OfferTake, OfferView,
@@ -13,6 +14,7 @@ use crate::discovery::contacts::Origin;
 use crate::discovery::gossip::{Found, Gossip, Progress, Way};
 use crate::discovery::{Ask, Call, Checked, Finder, Heard, MAX_LISTINGS, SELLS_BTC, SELLS_TFT, Verify, label};
 use crate::error::ApiError;
+use crate::store::{Store, StoreError};
 use futures::StreamExt;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -20,10 +22,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use swap_contract::amount::Units;
+use swap_contract::amount::{Sats, Units};
 use swap_contract::document::{
-    Account, Asset, DocumentError, Kept, LISTING_LIFETIME, Listing, Network, Offer, Rules, SEARCH_LIFETIME, Search, Sequence, Signed, Tags,
-    check_tags,
+    Account, Asset, DocumentError, KEPT_FOR, Kept, LISTING_LIFETIME, Listing, Network, Offer, Rules, SEARCH_LIFETIME, Search, Sequence,
+    Signed, Tags, check_tags,
 };
 use swap_contract::time::{Span, UnixTime};
 use tokio::sync::{Notify, Semaphore};
@@ -44,12 +46,24 @@ const SEARCH_FOR: (Span, Span) = (Span::secs(10), Span::secs(60));
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// A search for makers goes on for so long at most.
 const MAKERS_WITHIN: Span = Span::secs(8);
+/// A maker has so long to tell all its offers, in so many pages at most.
+const OFFERS_WITHIN: Duration = Duration::from_secs(5);
+const MAX_PAGES: usize = 9;
 /// Makers whose offers are asked for, at most.
 const MAX_MAKERS: usize = 500;
 /// A book that is older is made anew before it is shown.
 const FRESH_FOR: Duration = Duration::from_secs(10);
+/// No maker is tried later than this: the caller waits no longer than a minute.
+const TAKEN_WITHIN: Duration = Duration::from_secs(25);
+/// All makers together have so long to tell their offers.
+const BOOK_WITHIN: Duration = Duration::from_secs(10);
+/// Calls for others' searches at the same time.
+const CALLS_FOR_OTHERS: usize = 16;
 /// Makers that are tried, the best first, until one takes the order.
 const MAX_TRIES: usize = 5;
+
+/// That an aggregator has run on this data folder.
+const HAS_LISTED: &str = "has_listed";
 
 /// Whom an engine knows from the start, and what it says of itself.
 #[derive(Clone, Debug)]
@@ -86,10 +100,20 @@ pub(super) struct Discovery {
     refreshed: tokio::sync::Mutex<Option<(Duration, UnixTime)>>,
     wake: Notify,
     calls: Semaphore,
+    calls_for_others: Semaphore,
+    /// One listing is signed at a time: no two have the same epoch.
+    listing: tokio::sync::Mutex<()>,
+    /// An aggregator that was started again lists nobody until its earlier promises are over.
+    lists_from: Duration,
 }
 
 impl Discovery {
-    pub(super) fn new(me: Account, network: Network, reach: &str, settings: DiscoverySettings, seed: [u8; 32]) -> Self {
+    pub(super) fn new(
+        (me, network, reach): (Account, Network, &str),
+        settings: DiscoverySettings,
+        seed: [u8; 32],
+        lists_from: Duration,
+    ) -> Self {
         Self {
             aggregators: Mutex::new(Aggregators::new(me, &settings.aggregators, SmallRng::from_seed(seed))),
             aggregator: settings.is_aggregator.then(|| Mutex::new(Aggregator::new(me, network))),
@@ -99,6 +123,9 @@ impl Discovery {
             refreshed: tokio::sync::Mutex::default(),
             wake: Notify::new(),
             calls: Semaphore::new(CONCURRENT_CALLS),
+            calls_for_others: Semaphore::new(CALLS_FOR_OTHERS),
+            listing: tokio::sync::Mutex::default(),
+            lists_from,
         }
     }
 
@@ -175,6 +202,11 @@ impl Engine {
         if query.tags.is_empty() {
             return Err(ApiError::InvalidParams { field: "tags", reason: "at least one".into() });
         }
+        if self.0.host.elapsed() < self.discovery().lists_from {
+            return Err(ApiError::WrongState {
+                reason: "this aggregator was started a moment ago, and lists nobody yet; try another".into(),
+            });
+        }
         let (document, listings) = self.discovery().listing_for_others()?.list(&query.tags, query.after, self.now());
         Ok(EntryPage { snapshot: Signed { signature: self.keys().sign(&document), document }, listings })
     }
@@ -223,9 +255,10 @@ impl Engine {
             tags,
             may_be_named: self.discovery().settings.may_be_named,
             expires_at: rules.now.plus(SEARCH_LIFETIME),
+            salt: self.fresh_salt(),
         };
         let search = Checked::new(Signed { signature: self.keys().sign(&document), document }, &rules)?;
-        let (id, until) = (search.document().id(), self.0.host.elapsed() + Duration::from_millis(within.0));
+        let (id, until) = (search.id(), self.0.host.elapsed() + Duration::from_millis(within.0));
         let finders = self.discovery().finders();
         finders.iter().for_each(|finder| locked(finder).seek(search.clone(), until));
         self.discovery().wake.notify_one();
@@ -265,17 +298,25 @@ impl Engine {
         Ok(BookView { sells_tft: side(Asset::Tft), sells_btc: side(Asset::Btc), refreshed_at: Some(refreshed_at) })
     }
 
-    /// Takes the best offer of the book that has room for an amount. A maker that is away or refuses is passed over.
+    /// Takes the best offer of the book that has room for an amount, at the limit or better. A maker that is away or refuses is passed
+    /// over. There is one order at most: whatever may have become one is not tried elsewhere.
     pub async fn offer_take(&self, take: OfferTake) -> Result<OrderView, ApiError> {
         self.refresh_book().await?;
+        let (least, begun) = (self.min_swap().await?, self.0.host.elapsed());
         let best: Vec<Offer> = {
             let mut book = self.discovery().book();
             book.expire(self.now());
-            let suitable = book.offers(take.gives).filter(|entry| self.suits(entry, &take));
-            suitable.take(MAX_TRIES).map(|entry| entry.offer.document().clone()).collect()
+            let mut makers = BTreeSet::new();
+            let suitable = book.offers(take.gives).filter(|entry| self.suits(entry, &take, least));
+            let of_different = suitable.filter(|entry| makers.insert(entry.offer.document().delegate));
+            of_different.take(MAX_TRIES).map(|entry| entry.offer.document().clone()).collect()
         };
         let mut reasons = Vec::new();
         for offer in best {
+            if self.0.host.elapsed().saturating_sub(begun) > TAKEN_WITHIN {
+                reasons.push("no time is left for others; try again".into());
+                break;
+            }
             let order = OrderSubmit { reach: offer.reach.clone(), offer: offer.id(), amount: take.amount, price: None };
             match self.order_submit(order).await {
                 Ok(view) => return Ok(view),
@@ -286,7 +327,7 @@ impl Engine {
                     | ApiError::WrongState { .. }
                     | ApiError::Document(_)),
                 ) => {
-                    self.discovery().book().remove(&offer.id());
+                    self.discovery().book().remove_maker(&offer.delegate);
                     debug!(offer = %offer.id(), %failure, "the next best offer is tried");
                     reasons.push(format!("{}: {failure}", offer.reach));
                 }
@@ -300,13 +341,14 @@ impl Engine {
         Err(ApiError::NoMatch { reason })
     }
 
-    fn suits(&self, entry: &Entry, take: &OfferTake) -> bool {
+    fn suits(&self, entry: &Entry, take: &OfferTake, least: Sats) -> bool {
         let offer = entry.offer.document();
-        let within_limit = take.limit.is_none_or(|limit| match take.gives {
-            Asset::Tft => offer.price.compare(&limit).is_le(),
-            Asset::Btc => offer.price.compare(&limit).is_ge(),
-        });
-        offer.min <= take.amount && take.amount <= offer.lot.min(entry.remaining) && within_limit && offer.delegate != self.account()
+        let within_limit = match take.gives {
+            Asset::Tft => offer.price.compare(&take.limit).is_le(),
+            Asset::Btc => offer.price.compare(&take.limit).is_ge(),
+        };
+        let has_room = offer.min <= take.amount && take.amount <= offer.lot.min(entry.remaining);
+        has_room && within_limit && offer.cost(take.amount).is_some_and(|cost| cost >= least) && offer.delegate != self.account()
     }
 
     /// Makes the book anew if it is old. Says when it was made.
@@ -321,58 +363,61 @@ impl Engine {
         let found = tft.found.into_iter().chain(btc.found);
         let makers: BTreeMap<Account, Listing> =
             found.map(|found| (found.listing.document().subject, found.listing.document().clone())).take(MAX_MAKERS).collect();
-        futures::stream::iter(makers.into_values())
-            .for_each_concurrent(CONCURRENT_CALLS, async |maker| match self.offers_of_honest(&maker).await {
-                Ok(offers) => self.enter(&maker, offers),
-                Err(failure) => {
-                    debug!(maker = maker.reach, %failure, "its offers cannot be had");
-                    self.discovery().book().only(&maker.subject, &BTreeSet::new());
+        let (rules, elapsed, fresh) = (self.rules(), self.0.host.elapsed(), Mutex::new(Book::default()));
+        let asking = futures::stream::iter(makers.into_values().filter(|maker| self.may_ask(maker, elapsed))).for_each_concurrent(
+            CONCURRENT_CALLS,
+            async |maker| {
+                let told = tokio::time::timeout(OFFERS_WITHIN, self.offers_of(&maker)).await;
+                let told = told.unwrap_or_else(|_| Err(ApiError::Counterparty { reason: "it takes too long".into() }));
+                match told.map(|offers| checked_offers(&maker, offers, &rules)) {
+                    Ok(Ok(offers)) => {
+                        let mut fresh = fresh.lock().unwrap_or_else(PoisonError::into_inner);
+                        for (offer, remaining) in offers {
+                            if let Err(reason) = fresh.admit(offer, remaining, rules.now) {
+                                debug!(maker = maker.reach, ?reason, "an offer is not in the book");
+                            }
+                        }
+                    }
+                    Ok(Err(reason)) => {
+                        debug!(maker = maker.reach, %reason, "it offers what cannot be, and is asked no more for a while");
+                        self.discovery().gossip().contacts.shun(&maker.reach, elapsed);
+                    }
+                    Err(failure) => debug!(maker = maker.reach, %failure, "its offers cannot be had"),
                 }
-            })
-            .await;
+            },
+        );
+        // What has come until then is the book.
+        if tokio::time::timeout(BOOK_WITHIN, asking).await.is_err() {
+            debug!("some makers take too long");
+        }
+        *self.discovery().book() = std::mem::take(&mut *fresh.lock().unwrap_or_else(PoisonError::into_inner));
         let now = self.now();
         *refreshed = Some((self.0.host.elapsed(), now));
         Ok(now)
     }
 
-    /// What a maker offers now; nothing from one that has cheated.
-    async fn offers_of_honest(&self, maker: &Listing) -> Result<Vec<OfferView>, ApiError> {
-        if self.is_caught(&maker.subject).await? { Ok(Vec::new()) } else { self.offers_of(maker).await }
+    /// Whether strangers may have this engine call a maker at its address, and it has sent no junk of late.
+    fn may_ask(&self, maker: &Listing, elapsed: Duration) -> bool {
+        let contacts = &self.discovery().gossip().contacts;
+        contacts.may_call(&maker.reach) && !contacts.is_shunned(&maker.reach, elapsed)
     }
 
+    /// What a maker offers now; nothing from one that has cheated.
     async fn offers_of(&self, maker: &Listing) -> Result<Vec<OfferView>, ApiError> {
         let (mut offers, mut after) = (Vec::new(), None);
-        while offers.len() < MAX_PER_MAKER {
+        if self.is_caught(&maker.subject).await? {
+            return Ok(offers);
+        }
+        for _ in 0..MAX_PAGES {
             let query = ListQuery { after: after.clone(), limit: None, open_only: true };
             let page: Page<OfferView> = self.call(&maker.reach, "offer.list", &query).await?;
             offers.extend(page.items);
-            if page.next.is_none() || page.next == after {
+            after = page.next;
+            if after.is_none() || offers.len() >= MAX_PER_MAKER {
                 break;
             }
-            after = page.next;
         }
         Ok(offers)
-    }
-
-    fn enter(&self, maker: &Listing, offers: Vec<OfferView>) {
-        let (rules, mut told) = (self.rules(), BTreeSet::new());
-        let checked: Vec<(Checked<Offer>, Units)> = offers
-            .into_iter()
-            .take(MAX_PER_MAKER)
-            .filter(|view| {
-                let offer = &view.signed.document;
-                view.state == OfferState::Open && offer.delegate == maker.subject && offer.reach == maker.reach
-            })
-            .filter_map(|view| Some((Checked::new(view.signed, &rules).ok()?, view.remaining)))
-            .collect();
-        let mut book = self.discovery().book();
-        for (offer, remaining) in checked {
-            told.insert(offer.document().id());
-            if let Err(reason) = book.admit(offer, remaining, rules.now) {
-                debug!(maker = maker.reach, ?reason, "an offer is not in the book");
-            }
-        }
-        book.only(&maker.subject, &told);
     }
 
     /// What this engine says of itself; made anew when it is old or something else is on offer.
@@ -388,6 +433,7 @@ impl Engine {
     }
 
     async fn list(&self, rules: &Rules) -> Result<Checked<Listing>, ApiError> {
+        let _one_at_a_time = self.discovery().listing.lock().await;
         let mut tags = self.discovery().settings.tags.clone();
         let open = ListQuery { open_only: true, ..ListQuery::default() };
         for view in self.offer_list(open).await?.items {
@@ -453,7 +499,10 @@ impl Engine {
         let _permit = self.discovery().calls.acquire().await;
         let answer = match self.own_listing().await {
             Ok(own) => self.call::<_, Alive>(&reach, "contact.alive", &SayAlive { listing: own.signed().clone() }).await,
-            Err(failure) => Err(failure),
+            Err(failure) => {
+                warn!(%failure, "this engine cannot say that it is there");
+                return self.discovery().gossip().contacts.not_called(&reach, self.0.host.elapsed());
+            }
         };
         let rules = self.rules();
         let checked = answer.map(|alive| {
@@ -483,14 +532,25 @@ impl Engine {
 
     /// Makes a call for a search of the finder at this place.
     async fn ask_for(self, place: usize, call: Call) {
+        let Some(finder) = self.discovery().finders().get(place).copied() else { return };
+        let answered = |heard| locked(finder).answered(&call, heard, self.0.host.elapsed());
+        // Others' searches have room of their own, and what has none is not done: they hold up nothing of this engine's.
+        let _for_others = match call.for_others {
+            false => None,
+            true => match self.discovery().calls_for_others.try_acquire() {
+                Ok(permit) => Some(permit),
+                Err(_) => return answered(None),
+            },
+        };
         let _permit = self.discovery().calls.acquire().await;
-        let heard = self.hear(&call).await.inspect_err(|failure| debug!(reach = call.reach, %failure, "no answer to a search"));
-        if let Some(finder) = self.discovery().finders().get(place) {
-            locked(finder).answered(&call, heard.ok(), self.0.host.elapsed());
+        if !locked(finder).is_open(&call.search, self.0.host.elapsed()) {
+            return;
         }
+        let heard = self.hear(&call).await.inspect_err(|failure| debug!(reach = call.reach, %failure, "no answer to a search"));
+        answered(heard.ok());
         let proofs = self.discovery().aggregators().proofs();
         for proof in &proofs {
-            if let Err(failure) = self.learn(proof).await {
+            if let Err(failure) = self.learn(proof, true).await {
                 warn!(%failure, "a proof against an aggregator is not kept");
             }
         }
@@ -507,7 +567,11 @@ impl Engine {
             }
             Ask::Entries(ask) => {
                 let page: EntryPage = self.call(&call.reach, "entry.list", ask).await?;
-                Ok(Heard::Entries(Box::new(Entries::new(page, ask, &self.rules())?)))
+                let page = Entries::new(page, ask, &self.rules())?;
+                if self.is_caught(page.aggregator()).await? {
+                    self.avoid(page.aggregator());
+                }
+                Ok(Heard::Entries(Box::new(page)))
             }
         }
     }
@@ -522,7 +586,7 @@ impl Engine {
     async fn keep_at(&self, reach: &str) -> Result<(Signed<Listing>, Signed<Kept>), ApiError> {
         let own = self.own_listing().await?;
         let KeptEntry { kept } = self.call(reach, "entry.keep", &KeepEntry { listing: own.signed().clone() }).await?;
-        kept.verify(&kept.document.aggregator, own.document(), &self.rules())?;
+        kept.verify(own.document(), &self.rules())?;
         Ok((own.signed().clone(), kept))
     }
 
@@ -536,10 +600,19 @@ impl Engine {
         self.discovery().gossip().contacts.some(count, |_| false)
     }
 
+    /// Whether this engine has to do with an account: a proof against it matters here.
+    pub(super) fn has_met(&self, who: &Account) -> bool {
+        let is_contact = |gossip: &Gossip| {
+            let mut listings = gossip.contacts.all().filter_map(|(_, contact)| contact.listing.as_ref());
+            listings.any(|listing| listing.document().subject == *who)
+        };
+        is_contact(&self.discovery().gossip()) || self.discovery().aggregators().knows(who) || self.discovery().book().has_maker(who)
+    }
+
     /// Somebody has cheated: nothing more is asked of it, and its offers leave the book.
     pub(super) fn avoid(&self, who: &Account) {
         self.discovery().aggregators().caught(who);
-        self.discovery().book().only(who, &BTreeSet::new());
+        self.discovery().book().remove_maker(who);
     }
 
     fn discovery(&self) -> &Arc<Discovery> {
@@ -547,22 +620,58 @@ impl Engine {
     }
 }
 
+/// When an aggregator may list again: at once if it has never run, else when all that it may have promised is over.
+pub(super) async fn lists_from(store: &Store, host: &dyn Host, settings: &DiscoverySettings) -> Result<Duration, StoreError> {
+    if !settings.is_aggregator {
+        return Ok(Duration::ZERO);
+    }
+    let has_run = store.meta(HAS_LISTED).await?.is_some();
+    store.set_meta(HAS_LISTED, "yes").await?;
+    Ok(if has_run { host.elapsed() + Duration::from_millis(KEPT_FOR.0) } else { Duration::ZERO })
+}
+
 fn locked<'a>(finder: &'a Mutex<dyn Finder + Send + 'static>) -> MutexGuard<'a, dyn Finder + Send + 'static> {
     finder.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Those documents that are what they should be, and whether some are not. What has just expired is left out, and is nobody's fault.
+/// A maker's own open offers, each with what is left of it.
+///
+/// # Errors
+/// One of them is forged.
+fn checked_offers(maker: &Listing, offers: Vec<OfferView>, rules: &Rules) -> Result<Vec<(Checked<Offer>, Units)>, DocumentError> {
+    let mut checked = Vec::new();
+    for view in offers.into_iter().take(MAX_PER_MAKER) {
+        let offer = &view.signed.document;
+        if view.state != OfferState::Open || offer.delegate != maker.subject || offer.reach != maker.reach {
+            continue;
+        }
+        match Checked::new(view.signed, rules) {
+            Ok(offer) => checked.push((offer, view.remaining)),
+            Err(forged @ DocumentError::BadSignature { .. }) => return Err(forged),
+            // Clocks and margins differ: that is nobody's fault.
+            Err(_) => {}
+        }
+    }
+    Ok(checked)
+}
+
+/// Those documents that are what they should be, up to the first that is forged, and whether there is one.
 fn check_all<D: Verify>(documents: Vec<Signed<D>>, rules: &Rules) -> (Vec<Checked<D>>, bool) {
     let mut junk = documents.len() > MAX_LISTINGS;
-    let checked = documents.into_iter().take(MAX_LISTINGS).filter_map(|document| match Checked::new(document, rules) {
-        Ok(checked) => Some(checked),
-        Err(DocumentError::Expired { .. }) => None,
-        Err(_) => {
-            junk = true;
-            None
+    let mut checked = Vec::new();
+    for document in documents.into_iter().take(MAX_LISTINGS) {
+        match Checked::new(document, rules) {
+            Ok(document) => checked.push(document),
+            Err(DocumentError::BadSignature { .. }) => {
+                // Whoever sends one such has the rest looked at no more: each costs a signature.
+                junk = true;
+                break;
+            }
+            // Clocks and margins differ: that is nobody's fault.
+            Err(_) => {}
         }
-    });
-    (checked.collect(), junk)
+    }
+    (checked, junk)
 }
 
 fn with_depth<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<BookEntry> {
@@ -571,7 +680,7 @@ fn with_depth<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<BookEntry> {
         depth = Units(depth.0.saturating_add(entry.remaining.0));
         let sats = entry.offer.document().cost(entry.remaining).unwrap_or_default();
         let remaining = AmountPair { sats, units: entry.remaining };
-        BookEntry { id: entry.offer.document().id(), remaining, depth, signed: entry.offer.signed().clone() }
+        BookEntry { id: entry.offer.id(), remaining, depth, signed: entry.offer.signed().clone() }
     };
     entries.map(view).collect()
 }

@@ -38,6 +38,10 @@ impl Engine {
         if view.state != OfferState::Open {
             return Err(ApiError::WrongState { reason: format!("the offer is {:?}", view.state).to_lowercase() });
         }
+        if self.is_caught(&offer.delegate).await? {
+            let reason = format!("{} has signed two things that cannot both be: `twinswap misdeeds`", offer.delegate);
+            return Err(ApiError::WrongState { reason });
+        }
         let salt = self.fresh_salt();
         let gives = Order::gives(&offer);
         let order = Order {
@@ -80,8 +84,10 @@ impl Engine {
             }
             Err(refused @ ApiError::CounterpartyRefused { .. }) => {
                 let states = (OrderState::Waiting, OrderState::Refused);
-                self.move_order(&id, states, Some(&refused.to_string()), None).await?;
-                return Err(refused);
+                if self.move_order(&id, states, Some(&refused.to_string()), None).await? {
+                    return Err(refused);
+                }
+                // The maker has made a contract of it meanwhile, whatever it says here: the order stands.
             }
             // It may have arrived; the order waits and is sent again.
             Err(failure) => warn!(order = %id, %failure, "the maker did not answer yet"),

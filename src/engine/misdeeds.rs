@@ -4,15 +4,19 @@ use super::Engine;
 use crate::api::{KnownMisdeed, ListMisdeeds, MAX_PAGE, MisdeedList, TellMisdeed, ToldMisdeed};
 use crate::error::ApiError;
 use swap_contract::document::{Account, Misdeed};
+use tokio::sync::Semaphore;
 use tracing::{debug, warn};
 
 /// Contacts that a new proof is passed on to.
 const FAN_OUT: usize = 6;
+/// Proofs that are passed on at the same time; others are not, by this engine.
+static TELLING: Semaphore = Semaphore::const_new(8);
 
 impl Engine {
-    /// Somebody brings a proof.
+    /// Somebody brings a proof. One against an account that this engine has nothing to do with is not kept: anybody can make keys that
+    /// contradict themselves.
     pub async fn misdeed_tell(&self, told: TellMisdeed) -> Result<ToldMisdeed, ApiError> {
-        let (accused, new) = self.learn(&told.misdeed).await?;
+        let (accused, new) = self.learn(&told.misdeed, false).await?;
         Ok(ToldMisdeed { accused, new })
     }
 
@@ -26,17 +30,27 @@ impl Engine {
 
     /// Whether there is a proof against an account.
     pub(super) async fn is_caught(&self, account: &Account) -> Result<bool, ApiError> {
-        Ok(!self.store().misdeeds(Some(account), 1).await?.is_empty())
+        Ok(self.store().is_accused(account).await?)
     }
 
-    /// Checks a proof and keeps it; one that is new is passed on. Says against whom it is, and whether it is new.
-    pub(super) async fn learn(&self, misdeed: &Misdeed) -> Result<(Account, bool), ApiError> {
+    /// Checks a proof and keeps it; one that is new is passed on. Says against whom it is, and whether it is new. `own` are those that
+    /// this engine has found itself.
+    pub(super) async fn learn(&self, misdeed: &Misdeed, own: bool) -> Result<(Account, bool), ApiError> {
         let accused = misdeed.check(&self.rules().network)?;
+        if !own && !self.has_met(&accused) {
+            return Ok((accused, false));
+        }
         let new = self.store().keep_misdeed(&accused, misdeed, self.now()).await?;
         if new {
             warn!(%accused, "it has signed two things that cannot both be; it is traded with no more");
             self.avoid(&accused);
-            tokio::spawn(self.clone().pass_on(misdeed.clone()));
+            if let Ok(permit) = TELLING.try_acquire() {
+                let (engine, misdeed) = (self.clone(), misdeed.clone());
+                tokio::spawn(async move {
+                    engine.pass_on(misdeed).await;
+                    drop(permit);
+                });
+            }
         }
         Ok((accused, new))
     }

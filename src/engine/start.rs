@@ -157,7 +157,9 @@ impl Engine {
         };
         let mut seed = [0; 32];
         host.fill(&mut seed);
-        let discovery = Arc::new(super::discovery::Discovery::new(keys.account(), network, &reach, discovery, seed));
+        let lists_from = super::discovery::lists_from(&store, &*host, &discovery).await?;
+        let own = (keys.account(), network, reach.as_str());
+        let discovery = Arc::new(super::discovery::Discovery::new(own, discovery, seed, lists_from));
         let (fail, failed) = watch::channel(None);
         let engine = Engine(Arc::new(Inner {
             store,

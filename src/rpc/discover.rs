@@ -180,7 +180,6 @@ mod tests {
             "entry.keep",
             "entry.list",
             "misdeed.tell",
-            "misdeed.list",
             "rpc.discover",
         ];
         assert_eq!(names(Listener::Bus), expected);

@@ -124,7 +124,7 @@ pub fn table() -> Vec<Method> {
             |engine: Engine, query: ListEntries| async move { engine.entry_list(query).await }),
         Method::call("misdeed.tell", Counterparty, "Brings a proof that somebody has signed two things that cannot both be. May be repeated.",
             |engine: Engine, told: TellMisdeed| async move { engine.misdeed_tell(told).await }),
-        Method::call("misdeed.list", Anybody, "Proofs against others that this engine has, of one account if it is given.",
+        Method::call("misdeed.list", Owner, "Proofs against others that this engine has, of one account if it is given.",
             |engine: Engine, query: ListMisdeeds| async move { engine.misdeed_list(query).await }),
         discover::method(),
     ]

@@ -131,9 +131,11 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Lets go of every order that a contract is on offer for.
+    /// Lets go of every order that a contract is on offer for, and of every taker's that waits: it may have been decided on before.
     pub async fn expire_offered(&self, reason: &str) -> Result<(), StoreError> {
-        sqlx::query("UPDATE orders SET state = 'expired', reason = $1 WHERE state = 'offered'").bind(reason).execute(self.pool()).await?;
+        const EXPIRE: &str = "UPDATE orders SET state = 'expired', reason = $1 \
+            WHERE state = 'offered' OR (state = 'waiting' AND direction = 'received')";
+        sqlx::query(EXPIRE).bind(reason).execute(self.pool()).await?;
         Ok(())
     }
 

@@ -57,6 +57,10 @@ impl Bus for Wire {
             "offer.list" => json(engine.offer_list(read(params)).await),
             "contact.alive" => json(engine.contact_alive(read(params)).await),
             "gossip.ask" => json(engine.gossip_ask(read(params)).await),
+            "entry.keep" => json(engine.entry_keep(read(params)).await),
+            "entry.list" => json(engine.entry_list(read(params)).await),
+            "misdeed.tell" => json(engine.misdeed_tell(read(params)).await),
+            "profile.get" => json(engine.profile_get(read(params)).await),
             "watch.keep" => json(engine.watch_keep(read(params)).await),
             other => panic!("no engine calls {other}"),
         };

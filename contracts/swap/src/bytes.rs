@@ -68,6 +68,10 @@ bytes!(
     SearchId, 32
 );
 bytes!(
+    /// Id of a listing: SHA-256 of its tagged canonical bytes.
+    ListingId, 32
+);
+bytes!(
     /// SHA-256 of a web page's bytes.
     PageHash, 32
 );

@@ -94,7 +94,8 @@ fn market(localnet: &mut Localnet, finding: Finding) -> Result<Played> {
     let mut swaps = Vec::new();
     for (who, pair, gives, (best, of)) in TAKERS {
         let (taker, best) = (name(who, pair), name(best, of));
-        let order = localnet.engine(&taker)?.call("offer.take", &json!({ "gives": gives, "amount": UNITS }))?;
+        let limit = json!({ "sats": if gives == "TFT" { "250" } else { "230" }, "units": PER_UNITS });
+        let order = localnet.engine(&taker)?.call("offer.take", &json!({ "gives": gives, "amount": UNITS, "limit": limit }))?;
         let id = swap_of(localnet, &taker, &order["id"])?;
         if localnet.engine(&best)?.call("swap.get", &json!({ "id": id })).is_err() {
             bail!("{taker} did not take the best offer, which was {best}'s");

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::fmt::Debug;
 use swap_contract::amount::{MAX_SATS, Units};
-use swap_contract::bytes::{BlockHash, GenesisHash, OrderId, PageHash};
+use swap_contract::bytes::{BlockHash, GenesisHash, OrderId, PageHash, Salt};
 use swap_contract::document::{
     Account, Acknowledgement, Asset, Beacon, CategorisedUrl, Considered, Contract, Decision, Document, DocumentError, KEPT_FOR, Kept,
     LISTING_LIFETIME, Listing, Location, MAX_CONSIDERED, Misdeed, Network, Offer, Order, Profile, ProfilePage, Receipt, Role, Rules,
@@ -207,7 +207,8 @@ fn found(deal: &Deal) -> [(&'static str, Vec<u8>); 6] {
         Listing { network, subject, reach: reach.clone(), tags: tags.clone(), epoch, expires_at: deal.now.plus(LISTING_LIFETIME) };
     let listing = sign(maker, listing);
     let expires_at = deal.now.plus(SEARCH_LIFETIME);
-    let search = sign(maker, Search { network, seeker: subject, reach, tags: tags.clone(), may_be_named: true, expires_at });
+    let search =
+        sign(maker, Search { network, seeker: subject, reach, tags: tags.clone(), may_be_named: true, expires_at, salt: Salt([7; 32]) });
     let profile = sign(
         maker,
         Profile {
@@ -223,7 +224,7 @@ fn found(deal: &Deal) -> [(&'static str, Vec<u8>); 6] {
     );
     let aggregator = deal.taker.account();
     let until = deal.now.plus(KEPT_FOR);
-    let kept = Kept { network, aggregator, subject, epoch, at: deal.now, until };
+    let kept = Kept { network, aggregator, listing: listing.document.id(), at: deal.now, until };
     let at = deal.now.plus(Span::secs(9));
     let snapshot = Snapshot { network, aggregator, tags, at, after: None, rows: Vec::new(), more: false };
     let (kept, snapshot) = (Box::new(sign(&deal.taker, kept)), Box::new(sign(&deal.taker, snapshot)));

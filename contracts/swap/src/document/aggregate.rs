@@ -3,6 +3,7 @@
 
 use super::offer::{check_tags, tags_once};
 use super::{Account, Document, DocumentError, Listing, Network, Rules, Sequence, Signed, Tags};
+use crate::bytes::ListingId;
 use crate::time::{Span, UnixTime};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,10 +21,8 @@ pub struct Kept {
     pub network: Network,
     /// Who says so, and signs.
     pub aggregator: Account,
-    /// Whom the listing is about.
-    pub subject: Account,
-    /// Which of its listings.
-    pub epoch: Sequence,
+    /// Which listing, to the byte.
+    pub listing: ListingId,
     /// When it was taken in.
     pub at: UnixTime,
     /// It is listed under its labels until then, whatever else its subject says meanwhile.
@@ -61,6 +60,15 @@ pub struct Row {
     pub epoch: Sequence,
 }
 
+/// Refuses a statement of another time than now, as far as two computers' clocks agree.
+fn is_now(field: &'static str, at: UnixTime, rules: &Rules) -> Result<(), DocumentError> {
+    let skew = rules.policy.clock_skew;
+    if at.plus(skew) < rules.now || at > rules.now.plus(skew) {
+        return Err(DocumentError::OutOfBounds { field, reason: format!("now, which is {}", rules.now.0) });
+    }
+    Ok(())
+}
+
 impl Document for Kept {
     const NAME: &'static str = "kept";
 }
@@ -70,14 +78,17 @@ impl Document for Snapshot {
 }
 
 impl Signed<Kept> {
-    /// Checks that this aggregator promises this of a listing, and for how long.
-    pub fn verify(&self, aggregator: &Account, listing: &Listing, rules: &Rules) -> Result<&Kept, DocumentError> {
+    /// Checks that this aggregator promises this of a listing, now and for as long as it has to.
+    pub fn verify(&self, listing: &Listing, rules: &Rules) -> Result<&Kept, DocumentError> {
         let kept = &self.document;
         rules.check_network(&kept.network)?;
-        if kept.aggregator != *aggregator || kept.subject != listing.subject || kept.epoch != listing.epoch {
-            return Err(DocumentError::Mismatch { field: "subject", reason: "it is about another listing".into() });
+        if kept.listing != listing.id() {
+            return Err(DocumentError::Mismatch { field: "listing", reason: "it is about another".into() });
         }
-        rules.check_expiry(kept.until, KEPT_FOR)?;
+        is_now("at", kept.at, rules)?;
+        if kept.until != kept.at.plus(KEPT_FOR).min(listing.expires_at) {
+            return Err(DocumentError::Mismatch { field: "until", reason: "three minutes, or until the listing ends".into() });
+        }
         self.by(&kept.aggregator)
     }
 }
@@ -123,7 +134,7 @@ impl Signed<Snapshot> {
         if snapshot.aggregator != *aggregator || snapshot.tags != *tags || snapshot.after.as_ref() != after {
             return Err(DocumentError::Mismatch { field: "tags", reason: "it answers another question".into() });
         }
-        rules.check_expiry(snapshot.at.plus(KEPT_FOR), KEPT_FOR)?;
+        is_now("at", snapshot.at, rules)?;
         self.by(&snapshot.aggregator)
     }
 }

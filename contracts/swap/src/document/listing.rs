@@ -3,7 +3,7 @@
 
 use super::offer::{check_reach, check_tags, tags_once};
 use super::{Account, Document, DocumentError, Network, Rules, Sequence, Signed, Tags};
-use crate::bytes::SearchId;
+use crate::bytes::{ListingId, Salt, SearchId};
 use crate::time::{Span, UnixTime};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub const LISTING_LIFETIME: Span = Span::minutes(30);
 /// A search is for no longer than this; so long may its seeker be named to others.
 pub const SEARCH_LIFETIME: Span = Span::minutes(10);
+/// All texts of a listing together: sixteen listings are one answer.
+const MAX_ESCAPED_BYTES: usize = 1_500;
 
 /// "This is me, there I am reached, and this is what for": signed by its subject.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -49,6 +51,8 @@ pub struct Search {
     pub may_be_named: bool,
     /// When it ends.
     pub expires_at: UnixTime,
+    /// Chance, so that no two searches are the same.
+    pub salt: Salt,
 }
 
 impl Document for Listing {
@@ -60,6 +64,11 @@ impl Document for Search {
 }
 
 impl Listing {
+    /// The listing's id.
+    pub fn id(&self) -> ListingId {
+        ListingId(self.hash())
+    }
+
     /// Whether it has all of these labels.
     pub fn fits(&self, tags: &Tags) -> bool {
         tags.iter().all(|(key, value)| self.tags.get(key) == Some(value))
@@ -73,7 +82,14 @@ impl Listing {
             return Err(DocumentError::OutOfBounds { field: "epoch", reason: "the time of signing, not in the future".into() });
         }
         check_tags(&self.tags)?;
-        check_reach(&self.reach)
+        check_reach(&self.reach)?;
+        // Where JSON is to be plain ASCII a letter may take up to twelve bytes.
+        let escaped = |text: &str| text.chars().map(|c| if c.is_ascii() { 1 } else { 6 * c.len_utf16() }).sum::<usize>();
+        let texts = self.tags.iter().flat_map(|(key, value)| [key, value]).chain([&self.reach]);
+        if texts.map(|text| escaped(text)).sum::<usize>() > MAX_ESCAPED_BYTES {
+            return Err(DocumentError::OutOfBounds { field: "tags", reason: format!("at most {MAX_ESCAPED_BYTES} bytes as ASCII") });
+        }
+        Ok(())
     }
 }
 

@@ -59,7 +59,7 @@ impl Misdeed {
                 page.check(network)?;
                 kept.by(&promise.aggregator)?;
                 snapshot.by(&promise.aggregator)?;
-                if promise.subject != document.subject || promise.epoch != document.epoch {
+                if promise.listing != document.id() {
                     return Err(proves_nothing("the promise is about another listing"));
                 }
                 if !document.fits(&page.tags) || !page.covers(&document.subject) {

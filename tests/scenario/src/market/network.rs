@@ -8,6 +8,7 @@ use rand::{Rng, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::OnceLock;
 use std::time::Duration;
+use swap_contract::bytes::Salt;
 use swap_contract::document::{
     Account, Document, LISTING_LIFETIME, Listing, Rules, SEARCH_LIFETIME, Search, Sequence, Signature, Signed, Tags,
 };
@@ -119,9 +120,10 @@ fn listing(twin: &Twin, tags: Tags) -> Signed<Listing> {
 
 fn search(twin: &Twin, number: u32) -> Signed<Search> {
     let (seeker, reach, tags) = (twin.account(), twin.reach(), label(SELLS_TFT));
-    // Another expiry is another search.
-    let expires_at = UnixTime(NOW.plus(SEARCH_LIFETIME).0 - u64::from(number));
-    twin.sign(Search { network: NETWORK, seeker, reach, tags, may_be_named: true, expires_at })
+    let mut salt = Salt([0; 32]);
+    salt.0[..4].copy_from_slice(&number.to_le_bytes());
+    let expires_at = NOW.plus(SEARCH_LIFETIME);
+    twin.sign(Search { network: NETWORK, seeker, reach, tags, may_be_named: true, expires_at, salt })
 }
 
 /// Plays a network.
@@ -195,7 +197,7 @@ impl Network {
         let twin = twins()?.get(seeker).context("a twin of the network")?;
         let search = self.checked.search(search(twin, number)).context("an honest search")?;
         self.flood(number, begin)?;
-        let id = search.document().id();
+        let id = search.id();
         self.nodes[seeker].gossip.seek(search, begin + PATIENCE);
         let mut asked = BTreeSet::new();
         let mut first = None;
