@@ -55,6 +55,7 @@ pub async fn start(config: &Config, keys: Keys, lock: File, host: Arc<dyn Host>)
         reach: joined.reach(config),
         copies: config.copy_settings(),
         discovery: config.discovery_settings(),
+        accept: config.accept_settings(),
         descriptors,
         lock: Some(lock),
     })

@@ -5,8 +5,8 @@ mod overrides;
 mod template;
 
 pub use options::{
-    BitcoinAuth, BitcoinConfig, BusConfig, BusKind, Config, CopiesConfig, DiscoveryConfig, LogConfig, RpcConfig, RunAs, Secret,
-    TfchainConfig, WatchConfig,
+    AcceptConfig, BitcoinAuth, BitcoinConfig, BusConfig, BusKind, Config, CopiesConfig, DiscoveryConfig, LogConfig, RpcConfig, RunAs,
+    Secret, TfchainConfig, WatchConfig,
 };
 pub use template::{TEMPLATE, render};
 
@@ -14,7 +14,7 @@ use crate::bus::check_reach;
 use crate::discovery::aggregators::MAX_AGGREGATORS;
 use crate::discovery::contacts::MAX_CONTACTS;
 use crate::discovery::{SELLS_BTC, SELLS_TFT, label};
-use crate::engine::{CopySettings, DiscoverySettings, WatchSettings};
+use crate::engine::{AcceptSettings, CopySettings, DiscoverySettings, WatchSettings};
 use std::path::{Path, PathBuf};
 use swap_contract::document::{Tags, check_tags};
 use swap_contract::policy::MAINNET;
@@ -98,6 +98,12 @@ impl Config {
         let is_watcher = self.role == RunAs::Watcher;
         let watch = WatchSettings { watchers: self.watch.watchers.clone(), watch_for: self.watch.watch_for.clone(), is_watcher };
         CopySettings { keepers: self.copies.keepers.clone(), keep_for: self.copies.keep_for.clone(), watch }
+    }
+
+    /// Whose orders the engine accepts.
+    pub fn accept_settings(&self) -> AcceptSettings {
+        let AcceptConfig { max_open, max_open_each } = self.accept.clone();
+        AcceptSettings { max_open, max_open_each }
     }
 
     /// Whom the engine knows from the start, and what it says of itself.

@@ -98,6 +98,7 @@ impl Subject {
             reach: "http://127.0.0.1:1".into(),
             copies: Default::default(),
             discovery: Default::default(),
+            accept: Default::default(),
             descriptors: Vec::new(),
             lock: None,
         })

@@ -190,7 +190,7 @@ pub struct ContactList {
 pub struct FindTwins {
     /// Labels that they are to have, all of them.
     pub tags: Tags,
-    /// How long to look at most; 10 seconds unless said otherwise, 60 at most.
+    /// How long to look at most; 10 seconds unless said otherwise, 45 at most.
     pub within: Option<Span>,
 }
 

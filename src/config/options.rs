@@ -36,6 +36,8 @@ pub struct Config {
     pub watch: WatchConfig,
     /// How others are found, and are found by.
     pub discovery: DiscoveryConfig,
+    /// Whose orders are accepted.
+    pub accept: AcceptConfig,
     /// What is logged.
     pub log: LogConfig,
 }
@@ -246,6 +248,7 @@ impl Default for Config {
             copies: CopiesConfig::default(),
             watch: WatchConfig::default(),
             discovery: DiscoveryConfig::default(),
+            accept: AcceptConfig::default(),
             log: LogConfig::default(),
         }
     }
@@ -289,6 +292,16 @@ impl Default for BusConfig {
             public_url: None,
         }
     }
+}
+
+/// How much is promised at once to those who take this engine's offers.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AcceptConfig {
+    /// Swaps open at the same time, at most.
+    pub max_open: Option<u32>,
+    /// And with one counterparty.
+    pub max_open_each: Option<u32>,
 }
 
 impl Default for DiscoveryConfig {

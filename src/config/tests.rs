@@ -43,6 +43,7 @@ fn every_option_of_the_config_has_an_environment_variable() {
     config.tfchain.genesis = Some(GenesisHash([1; 32]));
     config.bus.public_url = Some("http://x".into());
     config.bus.twin = Some(1);
+    config.accept = AcceptConfig { max_open: Some(1), max_open_each: Some(1) };
     let table: toml::Table = toml::from_str(&config.to_toml()).unwrap();
     let mut fields = BTreeSet::new();
     for (key, value) in table {

@@ -11,11 +11,40 @@ use std::collections::{BTreeMap, BTreeSet};
 use swap_contract::amount::{Sats, Units};
 use swap_contract::bytes::{OfferId, OrderId};
 use swap_contract::document::{
-    Acknowledgement, Beacon, Considered, Contract, Decision, DocumentError, Misdeed, Signed, Verdict, needs_draw,
+    Account, Acknowledgement, Beacon, Considered, Contract, Decision, DocumentError, Misdeed, Signed, Verdict, needs_draw,
 };
 use swap_contract::port::SwapKeys;
 use swap_contract::time::{ChainTime, Span, UnixTime};
 use tracing::{debug, info, warn};
+
+/// How much is promised at once to those who take this engine's offers.
+#[derive(Clone, Debug, Default)]
+pub struct AcceptSettings {
+    /// Swaps open at the same time, at most.
+    pub max_open: Option<u32>,
+    /// And with one counterparty.
+    pub max_open_each: Option<u32>,
+}
+
+/// Swaps that are open or on offer, by counterparty.
+#[derive(Default)]
+struct Open(BTreeMap<Account, u32>);
+
+impl Open {
+    fn add(&mut self, taker: Account) {
+        let with_it = self.0.entry(taker).or_default();
+        *with_it = with_it.saturating_add(1);
+    }
+
+    /// Why there may not be one more, if so.
+    fn is_full(&self, taker: &Account, accept: &AcceptSettings) -> Option<String> {
+        let (with_it, all) = (self.0.get(taker).copied().unwrap_or_default(), self.0.values().sum::<u32>());
+        if accept.max_open_each.is_some_and(|most| with_it >= most) {
+            return Some(format!("{with_it} swaps with this taker are open, and no more are accepted"));
+        }
+        accept.max_open.is_some_and(|most| all >= most).then(|| format!("{all} swaps are open, and no more are accepted"))
+    }
+}
 
 impl Engine {
     /// The maker's side: lets go of contracts that were not countersigned in time, and decides rounds that are over. Says how many
@@ -113,10 +142,15 @@ impl Engine {
         decision: &Decision,
         contracts: &mut BTreeMap<OrderId, Signed<Contract>>,
     ) -> Result<Option<(OrderId, String)>, ApiError> {
-        let (mut sats, mut units) = (Sats(0), Units(0));
+        let (mut sats, mut units, mut open) = (Sats(0), Units(0), self.open_with().await?);
         let chosen = decision.orders.iter().filter(|order| order.verdict == Verdict::Chosen);
         for considered in chosen {
             let Some(row) = rows.iter().find(|row| row.signed.document.id() == considered.order) else { continue };
+            let taker = row.signed.document.delegate;
+            if let Some(reason) = open.is_full(&taker, &self.0.accept) {
+                return Ok(Some((considered.order, reason)));
+            }
+            open.add(taker);
             sats.0 = sats.0.saturating_add(considered.price.cost(considered.amount).unwrap_or_default().0);
             units.0 = units.0.saturating_add(considered.amount.0);
             if contracts.contains_key(&considered.order) {
@@ -129,6 +163,21 @@ impl Engine {
             }
         }
         Ok(None)
+    }
+
+    /// With whom swaps are open, and to whom contracts are on offer.
+    async fn open_with(&self) -> Result<Open, ApiError> {
+        let (mut open, accept) = (Open::default(), &self.0.accept);
+        if accept.max_open.is_none() && accept.max_open_each.is_none() {
+            return Ok(open);
+        }
+        for stored in self.store().open_swaps().await? {
+            let contract = stored.swap.contract();
+            open.add(if contract.maker == self.account() { contract.taker } else { contract.maker });
+        }
+        let received = self.pending(Direction::Received).await?;
+        received.iter().filter(|row| row.state == OrderState::Offered).for_each(|row| open.add(row.signed.document.delegate));
+        Ok(open)
     }
 
     /// A contract for an order, if this party's funds cover it and those before it in the round.

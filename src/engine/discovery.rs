@@ -41,7 +41,7 @@ const RENEW_BEFORE: Span = Span(LISTING_LIFETIME.0 / 2);
 /// Calls under way at the same time.
 const CONCURRENT_CALLS: usize = 32;
 /// How long a search goes on unless said otherwise, and at most.
-const SEARCH_FOR: (Span, Span) = (Span::secs(10), Span::secs(60));
+const SEARCH_FOR: (Span, Span) = (Span::secs(10), Span::secs(45));
 /// Between two looks at a search.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// A search for makers goes on for so long at most.

@@ -24,6 +24,7 @@ mod uncopied;
 mod views;
 mod watching;
 
+pub use choice::AcceptSettings;
 pub use copies::CopySettings;
 pub use discovery::DiscoverySettings;
 pub use start::{Parts, StartError, lock_folder};
@@ -98,6 +99,7 @@ struct Inner {
     news: Arc<tokio::sync::Notify>,
     uncopied: uncopied::Uncopied,
     discovery: Arc<discovery::Discovery>,
+    accept: AcceptSettings,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
     /// Why the driver stopped, if it did by itself.
     failed: watch::Receiver<Option<String>>,

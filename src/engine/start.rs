@@ -86,6 +86,8 @@ pub struct Parts {
     pub copies: super::CopySettings,
     /// Whom it knows from the start, and what it says of itself.
     pub discovery: super::DiscoverySettings,
+    /// Whose orders it accepts.
+    pub accept: super::AcceptSettings,
     /// Watch-only descriptors of its Bitcoin wallet.
     pub descriptors: Vec<String>,
     /// The data folder's lock.
@@ -130,7 +132,7 @@ impl Engine {
     }
 
     async fn assemble(parts: Parts) -> Result<(Engine, Outside, mpsc::Receiver<Command>, watch::Sender<Option<String>>), StartError> {
-        let Parts { store, keys, host, chains, bus, network, policy, owners, reach, copies, discovery, descriptors, lock } = parts;
+        let Parts { store, keys, host, chains, bus, network, policy, owners, reach, copies, discovery, accept, descriptors, lock } = parts;
         let chains = if copies.watch.is_watcher { exits_only(&chains, &store) } else { chains };
         let news = Arc::new(tokio::sync::Notify::new());
         pin(&store, "account", &keys.account().to_string()).await?;
@@ -176,6 +178,7 @@ impl Engine {
             news,
             uncopied,
             discovery,
+            accept,
             commands: std::sync::Mutex::new(Some(commands)),
             tips,
             changed,

@@ -69,3 +69,23 @@ fn an_order_that_is_late_is_in_the_next_round() {
     assert_eq!(rounds.each_ref().map(|round| round.orders.len()), [1, 1]);
     assert!(rounds.iter().all(|round| round.beacon.is_none()), "there was nothing to draw");
 }
+
+/// A maker who wants one swap at a time with each taker refuses the second of a round, and says why in what it signs.
+#[test]
+fn no_more_swaps_than_the_maker_wants_with_one_taker() {
+    let mut world = World::new();
+    world.kill("bob");
+    world.bob.accept.max_open_each = Some(1);
+    world.start("bob");
+    let offer = world.offer_for(Asset::Tft, 3, PERIOD);
+    let orders = [world.take(&offer).unwrap(), world.take(&offer).unwrap()];
+    let states = |world: &World| orders.each_ref().map(|order| world.alice.order(order.id).state);
+    world.soon("the period is over", |world| {
+        world.beta.pass(Span::secs(20));
+        let states = states(world);
+        states.contains(&OrderState::Agreed) && states.contains(&OrderState::Refused)
+    });
+    let decision = world.alice.choice(orders[0].id).decision.unwrap().document;
+    let refused = decision.orders.iter().filter(|order| matches!(&order.verdict, Verdict::Refused(reason) if reason.contains("open")));
+    assert_eq!((decision.orders.len(), refused.count()), (2, 1), "{decision:?}");
+}

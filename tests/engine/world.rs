@@ -20,7 +20,7 @@ use twinswap::bus::{Bus, BusError};
 use twinswap::engine::host::System;
 use twinswap::engine::keys::Keys;
 use twinswap::engine::restore::{Found, Networks, restore};
-use twinswap::engine::{Chains, CopySettings, DiscoverySettings, Engine, Parts};
+use twinswap::engine::{AcceptSettings, Chains, CopySettings, DiscoverySettings, Engine, Parts};
 use twinswap::error::ApiError;
 use twinswap::store::Store;
 
@@ -91,6 +91,8 @@ pub struct Party {
     pub copies: CopySettings,
     /// Whom it knows from the start.
     pub discovery: DiscoverySettings,
+    /// Whose orders it accepts.
+    pub accept: AcceptSettings,
     running: Option<(Runtime, Engine)>,
 }
 
@@ -105,6 +107,7 @@ impl Party {
             owner,
             copies: CopySettings::default(),
             discovery: DiscoverySettings::default(),
+            accept: AcceptSettings::default(),
             running: None,
         }
     }
@@ -263,6 +266,7 @@ impl World {
                 reach: address(party.name),
                 copies: party.copies.clone(),
                 discovery: party.discovery.clone(),
+                accept: party.accept.clone(),
                 descriptors: Vec::new(),
                 lock: None,
             })

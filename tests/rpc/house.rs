@@ -128,6 +128,7 @@ impl House {
             reach: format!("http://{}", bus_socket.local_addr().unwrap()),
             copies: config.copy_settings(),
             discovery: config.discovery_settings(),
+            accept: config.accept_settings(),
             descriptors: vec!["wpkh(xpub)".into()],
             lock: None,
         })

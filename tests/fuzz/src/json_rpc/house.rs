@@ -20,7 +20,7 @@ use twinswap::bus::{Bus, BusError};
 use twinswap::config::RpcConfig;
 use twinswap::engine::host::System;
 use twinswap::engine::keys::Keys;
-use twinswap::engine::{Chains, CopySettings, DiscoverySettings, Engine, Parts};
+use twinswap::engine::{AcceptSettings, Chains, CopySettings, DiscoverySettings, Engine, Parts};
 use twinswap::rpc::{Guard, InProcess, Listener, Token};
 use twinswap::store::Store;
 
@@ -113,6 +113,7 @@ async fn start(folder: &Path) -> Engine {
         reach: "http://me.test".into(),
         copies: CopySettings::default(),
         discovery: DiscoverySettings::default(),
+        accept: AcceptSettings::default(),
         descriptors: vec!["tr(xpub)".into()],
         lock: None,
     })

@@ -18,7 +18,7 @@ use swap_contract::policy::MAINNET;
 use swap_contract::time::{ChainTime, Span, UnixTime};
 use twinswap::api::{Countersign, OfferSubmit, OfferTerms, OrderAnswer, OrderState, PlaceOrder};
 use twinswap::engine::keys::Keys;
-use twinswap::engine::{Chains, CopySettings, DiscoverySettings, Engine, Parts, Turns};
+use twinswap::engine::{AcceptSettings, Chains, CopySettings, DiscoverySettings, Engine, Parts, Turns};
 use twinswap::error::ApiError;
 
 const WORDS: &str = "legal winner thank year wave sausage worth useful legal winner thank yellow";
@@ -147,6 +147,7 @@ impl Market {
             reach: "http://maker.test".into(),
             copies: CopySettings::default(),
             discovery: DiscoverySettings::default(),
+            accept: AcceptSettings::default(),
             descriptors: Vec::new(),
             lock: None,
         })
