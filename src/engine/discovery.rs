@@ -1,31 +1,28 @@
-//! Finding others: connects the contacts, the gossip and the order book to the bus, and takes the best offer of the book.
+//! Finding others: connects the contacts, the gossip and the aggregators to the bus.
 
 use super::Engine;
 use super::host::Host;
 use crate::api::{
-    Alive, AmountPair, AskGossip, BookEntry, BookView, ContactList, ContactOrigin, ContactView, EntryPage, FindTwins, FoundBy, FoundTwin,
-    FoundTwins, GetBook, GossipAnswer, KeepEntry, KeptEntry, ListEntries, ListQuery, MAX_PAGE, OfferState, OfferTake, OfferView,
-    OrderSubmit, OrderView, Page, SayAlive,
+    Alive, AskGossip, ContactList, ContactOrigin, ContactView, EntryPage, FindTwins, FoundBy, FoundTwin, FoundTwins, GossipAnswer,
+    KeepEntry, KeptEntry, ListEntries, ListQuery, SayAlive,
 };
 use crate::discovery::aggregator::{Aggregator, NotKept};
 use crate::discovery::aggregators::{Aggregators, Page as Entries};
-use crate::discovery::book::{Book, Entry, MAX_PER_MAKER};
+use crate::discovery::book::Book;
 use crate::discovery::contacts::Origin;
 use crate::discovery::gossip::{Found, Gossip, Progress, Way};
 use crate::discovery::{Ask, Call, Checked, Finder, Heard, MAX_LISTINGS, SELLS_BTC, SELLS_TFT, Verify, label};
 use crate::error::ApiError;
 use crate::store::{Store, StoreError};
-use futures::StreamExt;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use swap_contract::amount::{Sats, Units};
 use swap_contract::document::{
-    Account, Asset, DocumentError, KEPT_FOR, Kept, LISTING_LIFETIME, Listing, Network, Offer, Rules, SEARCH_LIFETIME, Search, Sequence,
-    Signed, Tags, check_tags,
+    Account, Asset, DocumentError, KEPT_FOR, Kept, LISTING_LIFETIME, Listing, Network, Rules, SEARCH_LIFETIME, Search, Sequence, Signed,
+    Tags, check_tags,
 };
 use swap_contract::time::{Span, UnixTime};
 use tokio::sync::{Notify, Semaphore};
@@ -39,29 +36,13 @@ const LIST_EVERY: Duration = Duration::from_secs(5);
 /// A listing is renewed when less than this is left of it.
 const RENEW_BEFORE: Span = Span(LISTING_LIFETIME.0 / 2);
 /// Calls under way at the same time.
-const CONCURRENT_CALLS: usize = 32;
+pub(super) const CONCURRENT_CALLS: usize = 32;
 /// How long a search goes on unless said otherwise, and at most.
 const SEARCH_FOR: (Span, Span) = (Span::secs(10), Span::secs(45));
 /// Between two looks at a search.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// A search for makers goes on for so long at most.
-const MAKERS_WITHIN: Span = Span::secs(8);
-/// A maker has so long to tell all its offers, in so many pages at most.
-const OFFERS_WITHIN: Duration = Duration::from_secs(5);
-const MAX_PAGES: usize = 9;
-/// Makers whose offers are asked for, at most.
-const MAX_MAKERS: usize = 500;
-/// A book that is older is made anew before it is shown.
-const FRESH_FOR: Duration = Duration::from_secs(10);
-/// No maker is tried later than this: the caller waits no longer than a minute.
-const TAKEN_WITHIN: Duration = Duration::from_secs(25);
-/// All makers together have so long to tell their offers.
-const BOOK_WITHIN: Duration = Duration::from_secs(10);
 /// Calls for others' searches at the same time.
 const CALLS_FOR_OTHERS: usize = 16;
-/// Makers that are tried, the best first, until one takes the order.
-const MAX_TRIES: usize = 5;
-
 /// That an aggregator has run on this data folder.
 const HAS_LISTED: &str = "has_listed";
 
@@ -97,7 +78,7 @@ pub(super) struct Discovery {
     aggregator: Option<Mutex<Aggregator>>,
     book: Mutex<Book>,
     /// When the book was last made, on both clocks. Held while it is made.
-    refreshed: tokio::sync::Mutex<Option<(Duration, UnixTime)>>,
+    pub(super) refreshed: tokio::sync::Mutex<Option<(Duration, UnixTime)>>,
     wake: Notify,
     calls: Semaphore,
     calls_for_others: Semaphore,
@@ -129,7 +110,7 @@ impl Discovery {
         }
     }
 
-    fn gossip(&self) -> MutexGuard<'_, Gossip> {
+    pub(super) fn gossip(&self) -> MutexGuard<'_, Gossip> {
         self.gossip.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -158,7 +139,7 @@ impl Discovery {
         finders
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
+    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -246,7 +227,7 @@ impl Engine {
         Ok(FoundTwins { items, asked: count(asked as u64), messages: count(calls), missing: count(missing) })
     }
 
-    async fn search(&self, tags: Tags, within: Span) -> Result<Progress, ApiError> {
+    pub(super) async fn search(&self, tags: Tags, within: Span) -> Result<Progress, ApiError> {
         let rules = self.rules();
         let document = Search {
             network: rules.network,
@@ -280,144 +261,6 @@ impl Engine {
         told.found.sort_by_key(|found| (found.listing.document().subject, Reverse(found.listing.document().epoch), found.hops));
         told.found.dedup_by_key(|found| found.listing.document().subject);
         Ok(told)
-    }
-
-    /// The offers of all makers that can be found, the best first.
-    pub async fn book_get(&self, query: GetBook) -> Result<BookView, ApiError> {
-        let limit = query.limit.unwrap_or(MAX_PAGE);
-        if limit == 0 || limit > MAX_PAGE {
-            return Err(ApiError::InvalidParams { field: "limit", reason: format!("1 to {MAX_PAGE}") });
-        }
-        let refreshed_at = self.refresh_book().await?;
-        let mut book = self.discovery().book();
-        book.expire(self.now());
-        let side = |gives: Asset| match query.gives {
-            Some(wanted) if wanted != gives => Vec::new(),
-            Some(_) | None => with_depth(book.offers(gives).take(limit as usize)),
-        };
-        Ok(BookView { sells_tft: side(Asset::Tft), sells_btc: side(Asset::Btc), refreshed_at: Some(refreshed_at) })
-    }
-
-    /// Takes the best offer of the book that has room for an amount, at the limit or better. A maker that is away or refuses is passed
-    /// over. There is one order at most: whatever may have become one is not tried elsewhere.
-    pub async fn offer_take(&self, take: OfferTake) -> Result<OrderView, ApiError> {
-        self.refresh_book().await?;
-        let (least, begun) = (self.min_swap().await?, self.0.host.elapsed());
-        let best: Vec<Offer> = {
-            let mut book = self.discovery().book();
-            book.expire(self.now());
-            let mut makers = BTreeSet::new();
-            let suitable = book.offers(take.gives).filter(|entry| self.suits(entry, &take, least));
-            let of_different = suitable.filter(|entry| makers.insert(entry.offer.document().delegate));
-            of_different.take(MAX_TRIES).map(|entry| entry.offer.document().clone()).collect()
-        };
-        let mut reasons = Vec::new();
-        for offer in best {
-            if self.0.host.elapsed().saturating_sub(begun) > TAKEN_WITHIN {
-                reasons.push("no time is left for others; try again".into());
-                break;
-            }
-            let order = OrderSubmit { reach: offer.reach.clone(), offer: offer.id(), amount: take.amount, price: None };
-            match self.order_submit(order).await {
-                Ok(view) => return Ok(view),
-                // The maker's doing: nothing was ordered, or the maker has refused it for good.
-                Err(
-                    failure @ (ApiError::Counterparty { .. }
-                    | ApiError::CounterpartyRefused { .. }
-                    | ApiError::WrongState { .. }
-                    | ApiError::Document(_)),
-                ) => {
-                    self.discovery().book().remove_maker(&offer.delegate);
-                    debug!(offer = %offer.id(), %failure, "the next best offer is tried");
-                    reasons.push(format!("{}: {failure}", offer.reach));
-                }
-                Err(failure) => return Err(failure),
-            }
-        }
-        let reason = match reasons.is_empty() {
-            true => "nobody who can be found offers that much at that price".to_owned(),
-            false => format!("nobody took the order: {}", reasons.join("; ")),
-        };
-        Err(ApiError::NoMatch { reason })
-    }
-
-    fn suits(&self, entry: &Entry, take: &OfferTake, least: Sats) -> bool {
-        let offer = entry.offer.document();
-        let within_limit = match take.gives {
-            Asset::Tft => offer.price.compare(&take.limit).is_le(),
-            Asset::Btc => offer.price.compare(&take.limit).is_ge(),
-        };
-        let has_room = offer.min <= take.amount && take.amount <= offer.lot.min(entry.remaining);
-        has_room && within_limit && offer.cost(take.amount).is_some_and(|cost| cost >= least) && offer.delegate != self.account()
-    }
-
-    /// Makes the book anew if it is old. Says when it was made.
-    async fn refresh_book(&self) -> Result<UnixTime, ApiError> {
-        let mut refreshed = self.discovery().refreshed.lock().await;
-        if let Some((at, when)) = *refreshed
-            && self.0.host.elapsed().saturating_sub(at) < FRESH_FOR
-        {
-            return Ok(when);
-        }
-        let (tft, btc) = tokio::try_join!(self.search(label(SELLS_TFT), MAKERS_WITHIN), self.search(label(SELLS_BTC), MAKERS_WITHIN))?;
-        let found = tft.found.into_iter().chain(btc.found);
-        let makers: BTreeMap<Account, Listing> =
-            found.map(|found| (found.listing.document().subject, found.listing.document().clone())).take(MAX_MAKERS).collect();
-        let (rules, elapsed, fresh) = (self.rules(), self.0.host.elapsed(), Mutex::new(Book::default()));
-        let asking = futures::stream::iter(makers.into_values().filter(|maker| self.may_ask(maker, elapsed))).for_each_concurrent(
-            CONCURRENT_CALLS,
-            async |maker| {
-                let told = tokio::time::timeout(OFFERS_WITHIN, self.offers_of(&maker)).await;
-                let told = told.unwrap_or_else(|_| Err(ApiError::Counterparty { reason: "it takes too long".into() }));
-                match told.map(|offers| checked_offers(&maker, offers, &rules)) {
-                    Ok(Ok(offers)) => {
-                        let mut fresh = fresh.lock().unwrap_or_else(PoisonError::into_inner);
-                        for (offer, remaining) in offers {
-                            if let Err(reason) = fresh.admit(offer, remaining, rules.now) {
-                                debug!(maker = maker.reach, ?reason, "an offer is not in the book");
-                            }
-                        }
-                    }
-                    Ok(Err(reason)) => {
-                        debug!(maker = maker.reach, %reason, "it offers what cannot be, and is asked no more for a while");
-                        self.discovery().gossip().contacts.shun(&maker.reach, elapsed);
-                    }
-                    Err(failure) => debug!(maker = maker.reach, %failure, "its offers cannot be had"),
-                }
-            },
-        );
-        // What has come until then is the book.
-        if tokio::time::timeout(BOOK_WITHIN, asking).await.is_err() {
-            debug!("some makers take too long");
-        }
-        *self.discovery().book() = std::mem::take(&mut *fresh.lock().unwrap_or_else(PoisonError::into_inner));
-        let now = self.now();
-        *refreshed = Some((self.0.host.elapsed(), now));
-        Ok(now)
-    }
-
-    /// Whether strangers may have this engine call a maker at its address, and it has sent no junk of late.
-    fn may_ask(&self, maker: &Listing, elapsed: Duration) -> bool {
-        let contacts = &self.discovery().gossip().contacts;
-        contacts.may_call(&maker.reach) && !contacts.is_shunned(&maker.reach, elapsed)
-    }
-
-    /// What a maker offers now; nothing from one that has cheated.
-    async fn offers_of(&self, maker: &Listing) -> Result<Vec<OfferView>, ApiError> {
-        let (mut offers, mut after) = (Vec::new(), None);
-        if self.is_caught(&maker.subject).await? {
-            return Ok(offers);
-        }
-        for _ in 0..MAX_PAGES {
-            let query = ListQuery { after: after.clone(), limit: None, open_only: true };
-            let page: Page<OfferView> = self.call(&maker.reach, "offer.list", &query).await?;
-            offers.extend(page.items);
-            after = page.next;
-            if after.is_none() || offers.len() >= MAX_PER_MAKER {
-                break;
-            }
-        }
-        Ok(offers)
     }
 
     /// What this engine says of itself; made anew when it is old or something else is on offer.
@@ -615,7 +458,7 @@ impl Engine {
         self.discovery().book().remove_maker(who);
     }
 
-    fn discovery(&self) -> &Arc<Discovery> {
+    pub(super) fn discovery(&self) -> &Arc<Discovery> {
         &self.0.discovery
     }
 }
@@ -632,27 +475,6 @@ pub(super) async fn lists_from(store: &Store, host: &dyn Host, settings: &Discov
 
 fn locked<'a>(finder: &'a Mutex<dyn Finder + Send + 'static>) -> MutexGuard<'a, dyn Finder + Send + 'static> {
     finder.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A maker's own open offers, each with what is left of it.
-///
-/// # Errors
-/// One of them is forged.
-fn checked_offers(maker: &Listing, offers: Vec<OfferView>, rules: &Rules) -> Result<Vec<(Checked<Offer>, Units)>, DocumentError> {
-    let mut checked = Vec::new();
-    for view in offers.into_iter().take(MAX_PER_MAKER) {
-        let offer = &view.signed.document;
-        if view.state != OfferState::Open || offer.delegate != maker.subject || offer.reach != maker.reach {
-            continue;
-        }
-        match Checked::new(view.signed, rules) {
-            Ok(offer) => checked.push((offer, view.remaining)),
-            Err(forged @ DocumentError::BadSignature { .. }) => return Err(forged),
-            // Clocks and margins differ: that is nobody's fault.
-            Err(_) => {}
-        }
-    }
-    Ok(checked)
 }
 
 /// Those documents that are what they should be, up to the first that is forged, and whether there is one.
@@ -672,17 +494,6 @@ fn check_all<D: Verify>(documents: Vec<Signed<D>>, rules: &Rules) -> (Vec<Checke
         }
     }
     (checked, junk)
-}
-
-fn with_depth<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<BookEntry> {
-    let mut depth = Units(0);
-    let view = |entry: &Entry| {
-        depth = Units(depth.0.saturating_add(entry.remaining.0));
-        let sats = entry.offer.document().cost(entry.remaining).unwrap_or_default();
-        let remaining = AmountPair { sats, units: entry.remaining };
-        BookEntry { id: entry.offer.id(), remaining, depth, signed: entry.offer.signed().clone() }
-    };
-    entries.map(view).collect()
 }
 
 fn found_twin(found: Found) -> FoundTwin {

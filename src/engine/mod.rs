@@ -1,5 +1,6 @@
 //! The engine: one per user. It holds the keys, remembers every swap, and is the same for a maker and a taker.
 
+mod book;
 mod choice;
 mod copies;
 mod discovery;

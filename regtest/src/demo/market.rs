@@ -71,10 +71,12 @@ pub fn play(cache: &Cache, tools: &Tools, bus: Bus, finding: Finding) -> Result<
 }
 
 fn market(localnet: &mut Localnet, finding: Finding) -> Result<Played> {
+    let mut offers = BTreeMap::new();
     for (who, pair, gives, sats) in MAKERS {
         let maker = localnet.engine(&name(who, pair))?;
         let price = json!({ "sats": sats, "units": PER_UNITS });
-        maker.call("offer.submit", &json!({ "terms": { "gives": gives, "price": price, "max": UNITS } }))?;
+        let offer = maker.call("offer.submit", &json!({ "terms": { "gives": gives, "price": price, "max": UNITS } }))?;
+        offers.insert(name(who, pair), offer["id"].clone());
     }
     let names = names(localnet)?;
     let (mut found, mut messages) = (Vec::new(), 0);
@@ -95,17 +97,24 @@ fn market(localnet: &mut Localnet, finding: Finding) -> Result<Played> {
     for (who, pair, gives, (best, of)) in TAKERS {
         let (taker, best) = (name(who, pair), name(best, of));
         let limit = json!({ "sats": if gives == "TFT" { "250" } else { "230" }, "units": PER_UNITS });
+        let wanted = MAKERS.iter().filter(|maker| maker.2 == gives).count();
+        until(localnet, &format!("{taker}'s book to have {wanted} offers of {gives}"), |localnet| {
+            let book = localnet.engine(&taker)?.call("book.get", &json!({ "gives": gives }))?;
+            let side = book[format!("sells_{}", gives.to_lowercase())].as_array().map_or(0, Vec::len);
+            Ok((side >= wanted).then_some(()))
+        })?;
         let order = localnet.engine(&taker)?.call("offer.take", &json!({ "gives": gives, "amount": UNITS, "limit": limit }))?;
-        let id = swap_of(localnet, &taker, &order["id"])?;
-        if localnet.engine(&best)?.call("swap.get", &json!({ "id": id })).is_err() {
+        if offers.get(&best) != Some(&order["offer"]) {
             bail!("{taker} did not take the best offer, which was {best}'s");
         }
+        let id = swap_of(localnet, &taker, &order["id"])?;
         swaps.push(Swap { id, maker: best, taker, outcome: String::new() });
     }
     for swap in &mut swaps {
         for who in [&swap.taker, &swap.maker] {
             let outcome = until(localnet, &format!("{who}'s swap to end"), |localnet| {
-                let view = localnet.engine(who)?.call("swap.get", &json!({ "id": swap.id }))?;
+                // A maker's swap begins a moment later than its taker's.
+                let Ok(view) = localnet.engine(who)?.call("swap.get", &json!({ "id": swap.id })) else { return Ok(None) };
                 Ok(view["outcome"].as_str().map(str::to_owned))
             })?;
             if outcome != "completed" {
