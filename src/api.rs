@@ -5,6 +5,7 @@ mod copies;
 mod discovery;
 mod market;
 mod profile;
+mod reputation;
 mod watch;
 
 pub use bus::BusStatus;
@@ -19,6 +20,7 @@ pub use market::{
     OrderChoice, OrderState, OrderSubmit, OrderView, PlaceOrder, StepCost,
 };
 pub use profile::{GetProfile, SetProfile};
+pub use reputation::{CountedClaim, CountedReceipt, GetReputation, ListReceipts, ReputationView, SignReceipt};
 pub use watch::{KeepWatch, Watching};
 
 use schemars::JsonSchema;

@@ -108,9 +108,9 @@ impl Config {
 
     /// Whom the engine knows from the start, and what it says of itself.
     pub fn discovery_settings(&self) -> DiscoverySettings {
-        let DiscoveryConfig { gossip, contacts, aggregators, tags: _, may_be_named } = self.discovery.clone();
+        let DiscoveryConfig { gossip, contacts, aggregators, tags: _, may_be_named, show_receipts } = self.discovery.clone();
         let (tags, is_aggregator) = (self.discovery.labels().unwrap_or_default(), self.role == RunAs::Aggregator);
-        DiscoverySettings { gossip, contacts, aggregators, is_aggregator, tags, may_be_named }
+        DiscoverySettings { gossip, contacts, aggregators, is_aggregator, tags, may_be_named, show_receipts }
     }
 
     /// The config in force as TOML, without secrets.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use swap_contract::amount::{Price, Sats, Units};
 use swap_contract::bytes::{OfferId, OrderId, SwapId};
-use swap_contract::document::{Acknowledgement, Asset, Contract, Decision, Offer, Order, Signature, Signed, Tags};
+use swap_contract::document::{Acknowledgement, Asset, Contract, Decision, Offer, Order, SharedReceipt, Signature, Signed, Tags};
 use swap_contract::event::Step;
 use swap_contract::time::{ChainTime, Span, UnixTime};
 
@@ -244,4 +244,7 @@ pub struct Countersign {
 pub struct PlaceOrder {
     /// The signed order.
     pub signed: Signed<Order>,
+    /// Completed swaps of the taker's: between orders of the same price the better reputation comes first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receipts: Vec<SharedReceipt>,
 }

@@ -103,6 +103,20 @@ Examples:
         #[arg(long, value_name = "SS58")]
         account: Option<Account>,
     },
+    /// What is known of a party's past: its completed swaps, looked up on both chains, and what it did not fund
+    #[command(after_help = "\
+Examples:
+  twinswap reputation 5Gr...                  # of a contact, or as far as this engine knows
+  twinswap reputation 5Gr... --at rmb:42      # ask there for its receipts
+  twinswap reputation 5Gr... --json           # with the transactions on both chains")]
+    Reputation {
+        /// Whose
+        #[arg(value_name = "SS58")]
+        account: Account,
+        /// Where its receipts are asked for: rmb:42, or an http(s) address
+        #[arg(long = "at", value_name = "ADDRESS")]
+        reach: Option<String>,
+    },
     /// Swaps
     #[command(subcommand)]
     Swap(SwapCommand),

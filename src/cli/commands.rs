@@ -7,7 +7,9 @@ use super::args::{
 use super::client::{Client, read};
 use super::error::CliError;
 use super::{ids, print, show, watch};
-use crate::api::{BrowseOffers, FindTwins, GetBook, GetProfile, ListMisdeeds, ListQuery, OfferTake, OfferTerms, OrderSubmit, SetProfile};
+use crate::api::{
+    BrowseOffers, FindTwins, GetBook, GetProfile, GetReputation, ListMisdeeds, ListQuery, OfferTake, OfferTerms, OrderSubmit, SetProfile,
+};
 use crate::bus::rmb::SCHEME;
 use crate::rpc::SwapHistory;
 use serde::Serialize;
@@ -50,6 +52,10 @@ pub async fn run(cli: &Cli, command: &Command) -> Result<(), CliError> {
             session.show("profile.get", GetProfile { reach: reach.clone() }, show::profile).await
         }
         Command::Misdeeds { account } => session.show("misdeed.list", ListMisdeeds { account: *account }, show::misdeeds).await,
+        Command::Reputation { account, reach } => {
+            let get = GetReputation { account: *account, reach: reach.clone() };
+            session.show("reputation.get", get, show::reputation).await
+        }
         Command::Contacts => session.show("contact.list", json!({}), show::contacts).await,
         Command::Swap(command) => session.swap(command).await,
         Command::Wallet(WalletCommand::Balances) => session.show("wallet.balances", json!({}), show::balances).await,

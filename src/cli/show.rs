@@ -5,7 +5,7 @@ mod market;
 mod restore;
 mod swap;
 
-pub use discovery::{book, contacts, found, misdeeds, profile};
+pub use discovery::{book, contacts, found, misdeeds, profile, reputation};
 pub use market::{choice, offer, offers, order, orders, preview};
 pub use restore::{restored, unexplained};
 pub use swap::{explanation, history, line, receipt, swap, swaps};

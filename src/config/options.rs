@@ -166,6 +166,8 @@ pub struct DiscoveryConfig {
     pub tags: Vec<String>,
     /// Whether others who look for the same are told of this engine's searches.
     pub may_be_named: bool,
+    /// Whether makers are shown receipts of completed swaps with each order.
+    pub show_receipts: bool,
 }
 
 /// What is logged.
@@ -306,7 +308,7 @@ pub struct AcceptConfig {
 
 impl Default for DiscoveryConfig {
     fn default() -> Self {
-        Self { gossip: true, contacts: Vec::new(), aggregators: Vec::new(), tags: Vec::new(), may_be_named: true }
+        Self { gossip: true, contacts: Vec::new(), aggregators: Vec::new(), tags: Vec::new(), may_be_named: true, show_receipts: true }
     }
 }
 

@@ -17,7 +17,7 @@ enum Kind {
 }
 
 /// Every option. A test keeps it equal to the fields of [`Config`].
-const OPTIONS: [(&str, Kind); 37] = [
+const OPTIONS: [(&str, Kind); 38] = [
     ("role", Kind::Text),
     ("data_dir", Kind::Text),
     ("policy", Kind::Text),
@@ -51,6 +51,7 @@ const OPTIONS: [(&str, Kind); 37] = [
     ("discovery.aggregators", Kind::List),
     ("discovery.tags", Kind::List),
     ("discovery.may_be_named", Kind::Flag),
+    ("discovery.show_receipts", Kind::Flag),
     ("accept.max_open", Kind::Number),
     ("accept.max_open_each", Kind::Number),
     ("log.filter", Kind::Text),

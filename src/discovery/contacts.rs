@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
-use swap_contract::document::{Listing, Tags};
+use swap_contract::document::{Account, Listing, Tags};
 use swap_contract::time::UnixTime;
 
 /// Contacts at most.
@@ -90,6 +90,12 @@ impl Contacts {
     /// Those who answered when they were last called.
     pub fn alive(&self) -> impl Iterator<Item = (&String, &Contact)> {
         self.table.iter().filter(|(_, contact)| contact.heard.is_some() && contact.missed == 0)
+    }
+
+    /// Where a twin is reached that is alive.
+    pub fn reach_of(&self, subject: &Account) -> Option<String> {
+        let is_it = |contact: &Contact| contact.listing.as_ref().is_some_and(|listing| listing.document().subject == *subject);
+        self.alive().find(|(_, contact)| is_it(contact)).map(|(reach, _)| reach.clone())
     }
 
     /// Listings of those who are alive and have these labels.

@@ -98,12 +98,18 @@ impl Engine {
         let stored = self.store().offer(&id).await?.ok_or(ApiError::NotFound { what: "offer" })?;
         let available = Units(offer.max.0.saturating_sub(stored.taken));
         let now = self.now();
-        let mut orders: Vec<Considered> = rows.iter().map(|row| Considered::acceptable(&row.signed.document)).collect();
+        let mut orders: Vec<Considered> = rows.iter().map(|row| Considered::acceptable(&row.signed.document, 0)).collect();
         for (row, considered) in rows.iter().zip(&mut orders) {
             if stored.cancelled {
                 considered.refuse("the offer was taken back");
             } else if row.signed.document.expires_at <= now {
                 considered.refuse("the order expired");
+            }
+        }
+        // Only where something depends on it is a reputation looked at.
+        if needs_draw(available, &orders) {
+            for (row, considered) in rows.iter().zip(&mut orders) {
+                considered.reputation = self.counted(&row.signed.document.delegate).await?;
             }
         }
         let beacon = match needs_draw(available, &orders) {

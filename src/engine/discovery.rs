@@ -61,11 +61,21 @@ pub struct DiscoverySettings {
     pub tags: Tags,
     /// Whether it may be named to others who look for the same.
     pub may_be_named: bool,
+    /// Whether it shows makers the receipts of its completed swaps.
+    pub show_receipts: bool,
 }
 
 impl Default for DiscoverySettings {
     fn default() -> Self {
-        Self { gossip: true, contacts: Vec::new(), aggregators: Vec::new(), is_aggregator: false, tags: Tags::new(), may_be_named: true }
+        Self {
+            gossip: true,
+            contacts: Vec::new(),
+            aggregators: Vec::new(),
+            is_aggregator: false,
+            tags: Tags::new(),
+            may_be_named: true,
+            show_receipts: true,
+        }
     }
 }
 
@@ -116,6 +126,10 @@ impl Discovery {
 
     fn aggregators(&self) -> MutexGuard<'_, Aggregators> {
         self.aggregators.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn shows_receipts(&self) -> bool {
+        self.settings.show_receipts
     }
 
     fn listing_for_others(&self) -> Result<MutexGuard<'_, Aggregator>, ApiError> {

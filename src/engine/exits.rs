@@ -10,11 +10,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use swap_contract::amount::Sats;
 use swap_contract::bytes::SwapId;
+use swap_contract::document::Closing;
 use swap_contract::fees::rate_of;
 use swap_contract::leg::{HtlcRef, Side, TxRef};
 use swap_contract::port::{
-    AlphaTerms, Balance, Chain, ChainError, ChainUpdate, ExitKind, FeeRate, HtlcOp, LegTerms, OpKind, Presigned, Quote, QuoteFor, SignedTx,
-    Wallet,
+    AlphaTerms, Balance, Chain, ChainError, ChainUpdate, Closed, ExitKind, FeeRate, HtlcOp, LegTerms, OpKind, Presigned, Quote, QuoteFor,
+    SignedTx, Wallet,
 };
 use swap_contract::time::{ChainTime, Height, Tip};
 
@@ -127,6 +128,14 @@ impl Chain for Exits {
 
     async fn tip(&self) -> Result<Tip, ChainError> {
         self.chain.tip().await
+    }
+
+    async fn closed(&self, terms: &LegTerms, there: &Closing) -> Result<Option<Closed>, ChainError> {
+        self.chain.closed(terms, there).await
+    }
+
+    async fn was_funded(&self, terms: &LegTerms, from: ChainTime, until: ChainTime) -> Result<bool, ChainError> {
+        self.chain.was_funded(terms, from, until).await
     }
 }
 

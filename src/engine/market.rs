@@ -74,7 +74,7 @@ impl Engine {
         };
         self.keep("order", self.store().insert_order(&new)).await?;
         info!(order = %id, reach = submit.reach, "order placed");
-        match self.call::<_, OrderAnswer>(&submit.reach, "order.place", &PlaceOrder { signed: new.signed }).await {
+        match self.place(&submit.reach, new.signed).await {
             Ok(answer) => {
                 if let Some(row) = self.store().order(&id).await?
                     && let Err(failure) = self.note_choice(&row, &answer).await
@@ -95,9 +95,22 @@ impl Engine {
         self.order_get(id).await
     }
 
+    /// Sends an order to its maker, with what there is to show for this taker.
+    async fn place(&self, reach: &str, signed: Signed<Order>) -> Result<OrderAnswer, ApiError> {
+        let receipts = self.receipts_to_show().await?;
+        self.call(reach, "order.place", &PlaceOrder { signed, receipts }).await
+    }
+
     /// An order of a taker arrives. Sent twice, it counts once.
     pub async fn order_place(&self, place: PlaceOrder) -> Result<OrderAnswer, ApiError> {
         let id = place.signed.document.id();
+        if !place.receipts.is_empty()
+            && let Some(row) = self.store().offer(&place.signed.document.offer).await?
+            && self.store().order(&id).await?.is_none()
+            && place.signed.verify(&row.signed.document, &self.rules()).is_ok()
+        {
+            self.hear_receipts(&place.signed.document.delegate, &place.receipts).await;
+        }
         let _guard = self.market_lock().await;
         if self.store().order(&id).await?.is_some() {
             return self.order_answer(id).await;
@@ -271,7 +284,7 @@ impl Engine {
             (OrderState::Waiting, Err(ApiError::CounterpartyRefused { error_type, .. }))
                 if error_type == "not_found" && order.expires_at > self.now() =>
             {
-                self.call::<_, OrderAnswer>(&row.reach, "order.place", &PlaceOrder { signed: row.signed }).await.map(|_| ())
+                self.place(&row.reach, row.signed).await.map(|_| ())
             }
             (_, answer) => {
                 let end = row.contract.map_or(order.expires_at, |contract| contract.document.fund_alpha_by());

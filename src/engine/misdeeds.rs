@@ -1,9 +1,10 @@
-//! Proofs against those who have signed two things that cannot both be: found, or brought by others; checked, kept, and passed on once.
+//! Proofs against those who have signed two things that cannot both be, or signed a contract and did not fund it: found, or brought by
+//! others; checked, kept, and passed on once.
 
 use super::Engine;
 use crate::api::{KnownMisdeed, ListMisdeeds, MAX_PAGE, MisdeedList, TellMisdeed, ToldMisdeed};
 use crate::error::ApiError;
-use swap_contract::document::{Account, Misdeed};
+use swap_contract::document::{Account, DocumentError, Misdeed};
 use tokio::sync::Semaphore;
 use tracing::{debug, warn};
 
@@ -37,13 +38,22 @@ impl Engine {
     /// this engine has found itself.
     pub(super) async fn learn(&self, misdeed: &Misdeed, own: bool) -> Result<(Account, bool), ApiError> {
         let accused = misdeed.check(&self.rules().network)?;
-        if !own && !self.has_met(&accused) {
+        if !own && !self.has_met(&accused) || self.store().has_misdeed(misdeed).await? {
             return Ok((accused, false));
+        }
+        if let Misdeed::NotFunded { contract } = misdeed
+            && !self.was_not_funded(&contract.document).await?
+        {
+            return Err(DocumentError::Mismatch { field: "misdeed", reason: "the contract was funded".into() }.into());
         }
         let new = self.store().keep_misdeed(&accused, misdeed, self.now()).await?;
         if new {
-            warn!(%accused, "it has signed two things that cannot both be; it is traded with no more");
-            self.avoid(&accused);
+            if misdeed.is_contradiction() {
+                warn!(%accused, "it has signed two things that cannot both be; it is traded with no more");
+                self.avoid(&accused);
+            } else {
+                warn!(%accused, "it has agreed on a swap and not funded it; that counts against it for a while");
+            }
             if let Ok(permit) = TELLING.try_acquire() {
                 let (engine, misdeed) = (self.clone(), misdeed.clone());
                 tokio::spawn(async move {

@@ -17,6 +17,8 @@ mod misdeeds;
 mod offers;
 mod package;
 mod profile;
+mod receipts;
+mod reputation;
 pub mod restore;
 mod seal;
 mod start;
@@ -44,7 +46,7 @@ use host::Host;
 use keys::Keys;
 use std::sync::Arc;
 use swap_contract::bytes::{OrderId, SwapId};
-use swap_contract::document::{Account, Network, Receipt, Rules, SignedReceipt};
+use swap_contract::document::{Account, Network, Rules};
 use swap_contract::leg::{LegStatus, Side};
 use swap_contract::policy::Policy;
 use swap_contract::port::{Chain, ChainError, HtlcOp, OpKind, Wallet};
@@ -237,19 +239,6 @@ impl Engine {
         };
         let tx = chain.prepare(&op, &[]).await?;
         Ok(Some(RefundTx { side, raw: hex::encode(tx.bytes), valid_from }))
-    }
-
-    /// This party's signed word on how a swap ended, with the transactions that closed both legs. The counterparty signs its own.
-    pub async fn swap_receipt(&self, id: SwapId) -> Result<SignedReceipt, ApiError> {
-        let swap = self.stored_swap(id).await?.swap;
-        let closed_by = |side: Side| match swap.leg(side) {
-            LegStatus::Redeemed(_, spend) | LegStatus::Refunded(_, spend) => Ok(spend.by.clone()),
-            LegStatus::Unfunded | LegStatus::Funded(_) => Err(ApiError::WrongState { reason: format!("{side:?} was not closed") }),
-        };
-        let outcome = swap.outcome().ok_or(ApiError::WrongState { reason: "the swap has not ended".into() })?;
-        let (alpha, beta) = (closed_by(Side::Alpha)?, closed_by(Side::Beta)?);
-        let document = Receipt { network: swap.contract().network, contract: id, outcome, alpha, beta };
-        Ok(SignedReceipt { signature: self.keys().sign(&document), signer: self.account(), document })
     }
 
     /// Cancels a swap nothing of the owner's is committed to, or tries its refund at once.

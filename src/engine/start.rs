@@ -111,6 +111,7 @@ impl Engine {
         let mut tasks = vec![tokio::spawn(engine.clone().run_hand_over()), tokio::spawn(engine.clone().run_alive())];
         if engine.trades() {
             tasks.extend([tokio::spawn(engine.clone().run_maker()), tokio::spawn(engine.clone().run_taker())]);
+            tasks.push(tokio::spawn(engine.clone().run_receipts()));
         }
         if !engine.is_watcher() {
             tasks.push(tokio::spawn(engine.clone().run_discovery()));

@@ -180,6 +180,8 @@ mod tests {
             "entry.keep",
             "entry.list",
             "misdeed.tell",
+            "receipt.sign",
+            "receipt.list",
             "rpc.discover",
         ];
         assert_eq!(names(Listener::Bus), expected);

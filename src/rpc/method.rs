@@ -95,7 +95,7 @@ impl Method {
 
 /// Whether a method is about trade, or about money of one's own.
 fn is_for_traders(name: &str) -> bool {
-    ["offer", "order", "contract", "wallet", "book"].contains(&group(name)) || name == "swap.receipt"
+    ["offer", "order", "contract", "wallet", "book", "receipt"].contains(&group(name)) || name == "swap.receipt"
 }
 
 /// Whether a method is about finding others.

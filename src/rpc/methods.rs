@@ -4,8 +4,9 @@ use super::Access::{Anybody, Counterparty, Owner};
 use super::method::{Method, NoParams};
 use super::{Listener, discover, subscription};
 use crate::api::{
-    AskGossip, BrowseOffers, ById, Countersign, FindTwins, GetBook, GetProfile, KeepCopy, KeepEntry, KeepWatch, ListCopies, ListEntries,
-    ListMisdeeds, ListQuery, OfferSubmit, OfferTake, OfferTerms, OrderSubmit, PlaceOrder, SayAlive, SetProfile, TellMisdeed,
+    AskGossip, BrowseOffers, ById, Countersign, FindTwins, GetBook, GetProfile, GetReputation, KeepCopy, KeepEntry, KeepWatch, ListCopies,
+    ListEntries, ListMisdeeds, ListQuery, ListReceipts, OfferSubmit, OfferTake, OfferTerms, OrderSubmit, PlaceOrder, SayAlive, SetProfile,
+    SignReceipt, TellMisdeed,
 };
 use crate::engine::Engine;
 use jsonrpsee::core::RegisterMethodError;
@@ -124,6 +125,12 @@ pub fn table() -> Vec<Method> {
             |engine: Engine, query: ListEntries| async move { engine.entry_list(query).await }),
         Method::call("misdeed.tell", Counterparty, "Brings a proof that somebody has signed two things that cannot both be. May be repeated.",
             |engine: Engine, told: TellMisdeed| async move { engine.misdeed_tell(told).await }),
+        Method::call("receipt.sign", Counterparty, "Signs the receipt of a completed swap for its taker, who brings its own. May be repeated.",
+            |engine: Engine, sign: SignReceipt| async move { engine.receipt_sign(sign).await }),
+        Method::call("receipt.list", Anybody, "Receipts of an account's completed swaps, signed by both parties, the newest first.",
+            |engine: Engine, list: ListReceipts| async move { engine.receipt_list(list).await }),
+        Method::call("reputation.get", Owner, "A party's reputation, and every receipt and claim behind it, looked up on both chains.",
+            |engine: Engine, get: GetReputation| async move { engine.reputation_get(get).await }),
         Method::call("misdeed.list", Owner, "Proofs against others that this engine has, of one account if it is given.",
             |engine: Engine, query: ListMisdeeds| async move { engine.misdeed_list(query).await }),
         discover::method(),

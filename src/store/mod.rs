@@ -4,12 +4,14 @@ mod copies;
 mod market;
 mod memory;
 mod misdeeds;
+mod receipts;
 mod swaps;
 mod wallet;
 mod watch;
 
 pub use market::{Decided, NewOrder, OfferRow, OrderRow};
 pub use memory::MemoryStore;
+pub use receipts::KeptReceipt;
 pub use swaps::{NewSwap, OutboxRow, StoredSwap};
 pub use watch::Watched;
 

@@ -2,6 +2,7 @@
 
 mod choice;
 mod discovery;
+mod reputation;
 mod restore;
 mod watcher;
 mod world;

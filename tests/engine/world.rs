@@ -59,6 +59,8 @@ impl Bus for Wire {
             "gossip.ask" => json(engine.gossip_ask(read(params)).await),
             "entry.keep" => json(engine.entry_keep(read(params)).await),
             "entry.list" => json(engine.entry_list(read(params)).await),
+            "receipt.sign" => json(engine.receipt_sign(read(params)).await),
+            "receipt.list" => json(engine.receipt_list(read(params)).await),
             "misdeed.tell" => json(engine.misdeed_tell(read(params)).await),
             "profile.get" => json(engine.profile_get(read(params)).await),
             "watch.keep" => json(engine.watch_keep(read(params)).await),

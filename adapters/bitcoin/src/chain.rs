@@ -12,9 +12,10 @@ use htlc_bitcoin::size;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use swap_contract::bytes::SwapId;
+use swap_contract::document::Closing;
 use swap_contract::leg::{Side, TxRef};
 use swap_contract::port::{
-    Balance, Chain, ChainError, ChainUpdate, FeeRate, HtlcOp, LegTerms, Presign, Presigned, Quote, QuoteFor, SignedTx, Wallet,
+    Balance, Chain, ChainError, ChainUpdate, Closed, FeeRate, HtlcOp, LegTerms, Presign, Presigned, Quote, QuoteFor, SignedTx, Wallet,
 };
 use swap_contract::time::{ChainTime, Height, Tip};
 use tokio::sync::mpsc;
@@ -73,6 +74,14 @@ impl Chain for Bitcoin {
 
     async fn tip(&self) -> Result<Tip, ChainError> {
         Ok(self.node.tip().await?)
+    }
+
+    async fn closed(&self, terms: &LegTerms, there: &Closing) -> Result<Option<Closed>, ChainError> {
+        self.node.closed(terms, there).await
+    }
+
+    async fn was_funded(&self, terms: &LegTerms, from: ChainTime, until: ChainTime) -> Result<bool, ChainError> {
+        self.node.was_funded(terms, from, until).await
     }
 }
 

@@ -22,6 +22,7 @@ mod follow;
 pub mod fuzzing;
 mod index;
 mod node;
+mod past;
 mod presign;
 mod ring;
 pub mod rpc;

@@ -12,8 +12,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use swap_contract::amount::Sats;
 use swap_contract::bytes::SwapId;
+use swap_contract::document::Closing;
 use swap_contract::leg::{LegStatus, Side, TxRef};
-use swap_contract::port::{Balance, Chain, ChainError, ChainUpdate, FeeRate, HtlcOp, LegTerms, Quote, QuoteFor, SignedTx, Wallet};
+use swap_contract::port::{Balance, Chain, ChainError, ChainUpdate, Closed, FeeRate, HtlcOp, LegTerms, Quote, QuoteFor, SignedTx, Wallet};
 use swap_contract::testing::chain::{self, Case, ChainHarness, chain_conformance};
 use swap_contract::testing::fixture::alpha_terms;
 use swap_contract::time::{ChainTime, Height, Span, Tip};
@@ -59,6 +60,14 @@ impl Chain for Fresh {
 
     async fn tip(&self) -> Result<Tip, ChainError> {
         self.0.tip().await
+    }
+
+    async fn closed(&self, terms: &LegTerms, there: &Closing) -> Result<Option<Closed>, ChainError> {
+        self.0.closed(terms, there).await
+    }
+
+    async fn was_funded(&self, terms: &LegTerms, from: ChainTime, until: ChainTime) -> Result<bool, ChainError> {
+        self.0.was_funded(terms, from, until).await
     }
 }
 

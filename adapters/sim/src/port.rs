@@ -12,8 +12,11 @@ use futures::channel::mpsc;
 use futures::stream::BoxStream;
 use std::collections::BTreeMap;
 use swap_contract::bytes::{BlockHash, Preimage, SwapId};
+use swap_contract::document::Closing;
 use swap_contract::leg::{HtlcRef, Side, TxRef};
-use swap_contract::port::{Chain, ChainError, ChainUpdate, ExitKind, HtlcOp, LegTerms, OpKind, Presign, Presigned, QuoteFor, SignedTx};
+use swap_contract::port::{
+    Chain, ChainError, ChainUpdate, Closed, ExitKind, HtlcOp, LegTerms, OpKind, Presign, Presigned, QuoteFor, SignedTx,
+};
 use swap_contract::time::{ChainTime, Height, Tip};
 
 /// An owner's handle on the chain.
@@ -265,5 +268,30 @@ impl Chain for SimPort {
 
     async fn first_final_block(&self, time: ChainTime) -> Result<Option<(Height, BlockHash)>, ChainError> {
         self.online(|state| Ok(state.first_final_block(time)))
+    }
+
+    async fn closed(&self, terms: &LegTerms, there: &Closing) -> Result<Option<Closed>, ChainError> {
+        self.online(|state| {
+            let entry = state.ledger.htlcs.get(&there.htlc).filter(|entry| entry.htlc.is(terms));
+            let Some((how, by, at)) = entry.and_then(|entry| entry.closed.as_ref()) else { return Ok(None) };
+            if (by, at.0) != (&there.by, there.height) || *at > state.tip(true).final_height {
+                return Ok(None);
+            }
+            let redeemed = match how {
+                Close::Redeemed(_) => true,
+                Close::Taken | Close::Refunded => false,
+            };
+            Ok(Some(Closed { redeemed, time: state.time_at(*at) }))
+        })
+    }
+
+    async fn was_funded(&self, terms: &LegTerms, from: ChainTime, until: ChainTime) -> Result<bool, ChainError> {
+        self.online(|state| {
+            if state.time_at(state.tip(true).final_height) <= until {
+                return Err(ChainError::NotNow { side: self.side, reason: "that time is not over on this chain".into() });
+            }
+            let in_time = |at: Height| (from..=until).contains(&state.time_at(at));
+            Ok(state.ledger.htlcs.values().any(|entry| entry.htlc.is(terms) && in_time(entry.at)))
+        })
     }
 }

@@ -79,13 +79,20 @@ impl State {
 
     /// The chain's own clock.
     pub(crate) fn time(&self) -> ChainTime {
+        self.time_at(self.height())
+    }
+
+    /// The chain's own clock when the block of this height was the newest.
+    pub(crate) fn time_at(&self, height: Height) -> ChainTime {
+        let count = usize::try_from(height.0).map_or(self.blocks.len(), |height| self.blocks.len().min(height + 1));
+        let blocks = &self.blocks[..count];
         match self.config.side {
             Side::Alpha => {
-                let mut times: Vec<ChainTime> = self.blocks.iter().rev().take(MEDIAN_OF).map(|block| block.time).collect();
+                let mut times: Vec<ChainTime> = blocks.iter().rev().take(MEDIAN_OF).map(|block| block.time).collect();
                 times.sort();
                 ChainTime::from_secs(times[times.len() / 2].secs())
             }
-            Side::Beta => self.blocks.last().map_or(ChainTime(0), |block| block.time),
+            Side::Beta => blocks.last().map_or(ChainTime(0), |block| block.time),
         }
     }
 

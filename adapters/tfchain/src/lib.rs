@@ -21,6 +21,7 @@ mod index;
 mod observe;
 mod open;
 mod pallet;
+mod past;
 mod prepare;
 mod shapes;
 mod storage;
@@ -45,10 +46,10 @@ use std::sync::Arc;
 use storage::View;
 use subxt_signer::sr25519::Keypair;
 use swap_contract::bytes::{BlockHash, GenesisHash, SwapId};
-use swap_contract::document::Account;
+use swap_contract::document::{Account, Closing};
 use swap_contract::leg::{Side, TxRef};
 use swap_contract::policy::Policy;
-use swap_contract::port::{BetaTerms, Chain, ChainError, ChainUpdate, HtlcOp, LegTerms, OpKind, SignedTx};
+use swap_contract::port::{BetaTerms, Chain, ChainError, ChainUpdate, Closed, HtlcOp, LegTerms, OpKind, SignedTx};
 use swap_contract::time::{ChainTime, Height, Tip};
 use tokio::sync::{Mutex, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -199,6 +200,16 @@ impl Chain for TfChain {
     async fn first_final_block(&self, time: ChainTime) -> Result<Option<(Height, BlockHash)>, ChainError> {
         let session = self.link.session().await?;
         self.ask_first_final_block(&session, time).await.map_err(AskError::for_exit)
+    }
+
+    async fn closed(&self, terms: &LegTerms, there: &Closing) -> Result<Option<Closed>, ChainError> {
+        let session = self.link.session().await?;
+        self.ask_closed(&session, beta(terms)?, there).await.map_err(AskError::for_exit)
+    }
+
+    async fn was_funded(&self, terms: &LegTerms, _from: ChainTime, until: ChainTime) -> Result<bool, ChainError> {
+        let session = self.link.session().await?;
+        self.ask_was_funded(&session, beta(terms)?, until).await
     }
 }
 

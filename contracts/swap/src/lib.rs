@@ -15,6 +15,7 @@ pub mod leg;
 pub mod outcome;
 pub mod policy;
 pub mod port;
+pub mod reputation;
 pub mod swap;
 #[cfg(feature = "testing")]
 pub mod testing;

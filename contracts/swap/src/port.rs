@@ -4,9 +4,9 @@
 use crate::amount::{Sats, Units};
 use crate::bytes::{BlockHash, Hashlock, Preimage, PublicKey, Salt, SwapId};
 use crate::decide::RevealPermit;
-use crate::document::Account;
+use crate::document::{Account, Closing};
 use crate::leg::{HtlcRef, Side, Sighting, TxRef};
-use crate::time::{ChainTime, Height, Tip};
+use crate::time::{ChainTime, Height, Span, Tip};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
@@ -293,6 +293,18 @@ pub enum QuoteFor {
     Refund,
 }
 
+/// How an HTLC ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// By whoever knew the preimage; otherwise it was refunded.
+    pub redeemed: bool,
+    /// When, on the chain's clock; about when, if the node has forgotten that block's state.
+    pub time: ChainTime,
+}
+
+/// The longest time that [`Chain::was_funded`] looks through.
+pub const MOST_SEARCHED: Span = Span::hours(12);
+
 /// One chain: how it is watched and spoken to. An implementation tries once and never retries a send by itself: the outbox does.
 #[async_trait]
 pub trait Chain: Send + Sync {
@@ -341,6 +353,20 @@ pub trait Chain: Send + Sync {
     async fn first_final_block(&self, time: ChainTime) -> Result<Option<(Height, BlockHash)>, ChainError> {
         let _ = time;
         Err(ChainError::Refused { side: self.side(), reason: "lots are not drawn by this chain".into() })
+    }
+
+    /// How an HTLC with exactly these terms ended, for whoever did not follow it. `None` unless the chain shows, for good, that it was
+    /// closed there.
+    async fn closed(&self, terms: &LegTerms, there: &Closing) -> Result<Option<Closed>, ChainError> {
+        let _ = (terms, there);
+        Err(ChainError::Refused { side: self.side(), reason: "nothing is looked up on this chain".into() })
+    }
+
+    /// Whether an HTLC with exactly these terms was funded between two moments of this chain's clock, at most [`MOST_SEARCHED`] apart.
+    /// [`ChainError::NotNow`] as long as that may change. Reads every block between them: not for every swap.
+    async fn was_funded(&self, terms: &LegTerms, from: ChainTime, until: ChainTime) -> Result<bool, ChainError> {
+        let _ = (terms, from, until);
+        Err(ChainError::Refused { side: self.side(), reason: "nothing is looked up on this chain".into() })
     }
 }
 

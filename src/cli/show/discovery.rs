@@ -1,9 +1,10 @@
 //! Contacts, what a search found, and the order book.
 
 use super::{page_rows, pair, price, sheet, short, span, table, text, tft, word};
-use crate::api::{BookEntry, BookView, ContactList, FoundTwins, MisdeedList};
+use crate::api::{BookEntry, BookView, ContactList, FoundTwins, MisdeedList, ReputationView};
 use crate::cli::amount::moment;
 use swap_contract::document::{Misdeed, Profile, Signed, Tags};
+use swap_contract::reputation::MOST_COUNTED;
 
 pub fn contacts(contacts: &ContactList) -> String {
     let none = "no contacts: put the address of an engine you know into `discovery.contacts` of the config";
@@ -50,9 +51,42 @@ pub fn misdeeds(misdeeds: &MisdeedList) -> String {
             Misdeed::Omission { snapshot, .. } => ("did not list whom it had promised to list", snapshot.document.at),
             Misdeed::OrderLeftOut { decision, .. } => ("left out an order that it had acknowledged", decision.document.decide_at),
             Misdeed::TwoDecisions { one, .. } => ("decided a round twice", one.document.decide_at),
+            Misdeed::NotFunded { contract } => ("agreed on a swap and did not fund it", contract.document.countersign_by),
         };
         vec![known.accused.to_string(), what.to_owned(), moment(when.0)]
     })
+}
+
+pub fn reputation(view: &ReputationView) -> String {
+    let mut rows = vec![
+        ("account", view.account.to_string()),
+        ("reputation", thousandths(view.figure)),
+        ("counts in a choice", format!("{} of {MOST_COUNTED}", view.counted)),
+    ];
+    rows.extend(view.contradictions.then(|| ("cheated", "yes: `twinswap misdeeds` has the proofs".into())));
+    rows.extend((view.wrong > 0).then(|| ("shown falsely", format!("{} receipts are not on both chains", view.wrong))));
+    rows.extend((!view.asked).then(|| ("asked", "no: this is what the engine knew; `--at ADDRESS` asks there".into())));
+    let mut parts = vec![sheet(rows)];
+    if !view.receipts.is_empty() {
+        let mut table = table(&["completed", "with", "swapped", "counts", "swap"]);
+        for receipt in &view.receipts {
+            let counts = thousandths(receipt.counts);
+            table.add_row([moment(receipt.at.0), short(receipt.counterparty), pair(&receipt.amount), counts, short(receipt.swap)]);
+        }
+        parts.push(table.to_string());
+    }
+    if !view.not_funded.is_empty() {
+        let mut table = table(&["not funded", "counts", "swap"]);
+        for claim in &view.not_funded {
+            table.add_row([moment(claim.at.0), format!("-{}", thousandths(claim.counts)), short(claim.swap)]);
+        }
+        parts.push(table.to_string());
+    }
+    parts.join("\n\n")
+}
+
+fn thousandths(value: u64) -> String {
+    format!("{}.{:03}", value / 1000, value % 1000)
 }
 
 pub fn book(book: &BookView) -> String {

@@ -9,11 +9,12 @@ use std::fmt::Debug;
 use swap_contract::amount::{MAX_SATS, Units};
 use swap_contract::bytes::{BlockHash, GenesisHash, OrderId, PageHash, Salt};
 use swap_contract::document::{
-    Account, Acknowledgement, Asset, Beacon, CategorisedUrl, Considered, Contract, Decision, Document, DocumentError, KEPT_FOR, Kept,
-    LISTING_LIFETIME, Listing, Location, MAX_CONSIDERED, Misdeed, Network, Offer, Order, Profile, ProfilePage, Receipt, Role, Rules,
-    SEARCH_LIFETIME, Search, Sequence, Signature, Signed, SignedContract, SignedReceipt, Snapshot, Verdict, parse, verify_party,
+    Account, Acknowledgement, Asset, Beacon, CategorisedUrl, Closing, Considered, Contract, Decision, Document, DocumentError, KEPT_FOR,
+    Kept, LISTING_LIFETIME, Listing, Location, MAX_CONSIDERED, Misdeed, Network, Offer, Order, Profile, ProfilePage, Receipt, Role, Rules,
+    SEARCH_LIFETIME, Search, Sequence, SharedReceipt, Signature, Signed, SignedContract, SignedReceipt, Snapshot, Verdict, parse,
+    verify_party,
 };
-use swap_contract::leg::TxRef;
+use swap_contract::leg::{HtlcRef, TxRef};
 use swap_contract::outcome::Outcome;
 use swap_contract::port::SwapKeys;
 use swap_contract::swap::Swap;
@@ -34,6 +35,7 @@ pub fn documents(data: &[u8]) -> bool {
         read::<Signed<Listing>>(text).is_some_and(|signed| by_subject(&signed, signed.document.subject, Signed::<Listing>::verify, data)),
         read::<Signed<Search>>(text).is_some_and(|signed| by_subject(&signed, signed.document.seeker, Signed::<Search>::verify, data)),
         read::<Signed<Profile>>(text).is_some_and(|signed| by_subject(&signed, signed.document.subject, Signed::<Profile>::verify, data)),
+        read::<SharedReceipt>(text).is_some_and(|shared| shared_receipt(&shared, data)),
         read::<Misdeed>(text).is_some_and(|proof| misdeed(&proof)),
         read::<Offer>(text).map(|document| stands(&document)).is_some(),
         read::<Order>(text).map(|document| stands(&document)).is_some(),
@@ -135,6 +137,15 @@ fn receipt(signed: &SignedReceipt, deal: &Deal, data: &[u8]) -> bool {
     true
 }
 
+fn shared_receipt(shared: &SharedReceipt, data: &[u8]) -> bool {
+    stands(&shared.receipt);
+    let Ok(contract) = shared.verify(&network()) else { return false };
+    binds(&shared.maker, &contract.maker, &shared.receipt.signing_bytes(), data);
+    binds(&shared.taker, &contract.taker, &shared.receipt.signing_bytes(), data);
+    assert!(shared.receipt.outcome == Outcome::Completed && shared.receipt.contract == contract.id());
+    true
+}
+
 fn acknowledgement(signed: &Signed<Acknowledgement>, deal: &Deal, data: &[u8]) -> bool {
     stands(&signed.document);
     let offer = deal.offer().document;
@@ -187,6 +198,9 @@ fn misdeed(proof: &Misdeed) -> bool {
         ],
         Misdeed::TwoDecisions { one, other, .. } => {
             [(&one.signature, one.document.signing_bytes()), (&other.signature, other.document.signing_bytes())]
+        }
+        Misdeed::NotFunded { contract } => {
+            return contract.taker.verifies(&accused, &contract.document.signing_bytes()) && !proof.is_contradiction();
         }
     };
     assert!(signatures.iter().all(|(signature, bytes)| signature.verifies(&accused, bytes)));
@@ -251,13 +265,17 @@ fn choice(deal: &Deal) -> (Signed<Acknowledgement>, Signed<Decision>) {
     let decide_at = deal.now;
     let document = Acknowledgement { network: offer.network, offer: offer.id(), order: order.id(), decide_at };
     let acknowledgement = Signed { signature: deal.maker.sign(&document), document };
-    let same = Considered::acceptable(&order);
+    let same = Considered::acceptable(&order, 0);
     let mut refused = Considered { order: OrderId([1; 32]), ..same.clone() };
     refused.refuse("the order expired");
     let orders = vec![Considered { order: OrderId([2; 32]), ..same.clone() }, same, refused];
     let beacon = Beacon { height: 7, hash: BlockHash([7; 32]) };
     let document = Decision::make(&offer, decide_at, order.amount, Some(beacon), orders);
     (acknowledgement, Signed { signature: deal.maker.sign(&document), document })
+}
+
+fn closing(htlc: &str, by: &str) -> Closing {
+    Closing { htlc: HtlcRef(htlc.into()), by: TxRef(by.into()), height: 1234 }
 }
 
 /// Documents of our own fixtures, and those that other implementations signed.
@@ -269,9 +287,12 @@ pub(crate) fn seeds() -> Vec<Seed> {
             network: contract.document.network,
             contract: contract.document.id(),
             outcome: Outcome::Completed,
-            alpha: TxRef("aa".repeat(32)),
-            beta: TxRef("1234-2".into()),
+            alpha: closing(&format!("{}:0", "bb".repeat(32)), &"aa".repeat(32)),
+            beta: closing(&format!("0x{}", "cc".repeat(32)), "1234-2"),
         };
+        let (maker, taker) = (deal.maker.sign(&document), deal.taker.sign(&document));
+        let shared = SharedReceipt { contract: contract.clone(), receipt: document.clone(), maker, taker };
+        seeds.push(Seed::new(format!("shared-receipt-{gives}"), json(&shared)));
         let receipt = SignedReceipt { signature: deal.taker.sign(&document), signer: deal.taker.account(), document };
         seeds.push(Seed::new(format!("offer-{gives}"), json(&deal.offer())));
         seeds.push(Seed::new(format!("order-{gives}"), json(&deal.order())));
@@ -282,6 +303,8 @@ pub(crate) fn seeds() -> Vec<Seed> {
         seeds.push(Seed::new(format!("decision-{gives}"), json(&decision)));
         seeds.extend(found(&deal).map(|(name, bytes)| Seed::new(format!("{name}-{gives}"), bytes)));
     }
+    let contract = Box::new(Deal::new(Asset::Tft).contract());
+    seeds.push(Seed::new("not-funded", json(&Misdeed::NotFunded { contract })));
     let vectors: Vec<Value> =
         serde_json::from_str(include_str!("../../../contracts/swap/tests/swap/vectors/documents.json")).expect("the vectors are JSON");
     for (number, vector) in vectors.iter().enumerate() {

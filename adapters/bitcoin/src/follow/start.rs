@@ -68,7 +68,7 @@ impl Follower {
             .saturating_sub(policy.alpha_window.0 / 1000)
             .saturating_sub(policy.alpha_redeem_margin.0 / 1000)
             .saturating_sub(SLACK_SECONDS);
-        self.block_before(before, best).await
+        Ok(self.node.block_before(before, best).await?)
     }
 
     /// Reads blocks once more that legs added in the meantime may have a past in. To connect a block twice changes nothing for
@@ -84,7 +84,7 @@ impl Follower {
 
     async fn read_since(&mut self, time: u64) -> Result<(), Ended> {
         let tip = self.ring()?.tip();
-        let from = self.block_before(time, tip.height).await?;
+        let from = self.node.block_before(time, tip.height).await?;
         for height in from + 1..=tip.height {
             // A reorg on the way takes blocks out; the legs are told of it as of any other.
             let Some(hash) = self.node.rpc.block_hash(height).await? else { return Err(Ended::Lost) };
@@ -94,24 +94,6 @@ impl Follower {
         // What waits, and was looked at before the legs were there, is seen when it is in a block.
         tracing::info!(from = from + 1, to = tip.height, "read bitcoin blocks once more for swaps of others");
         Ok(())
-    }
-
-    /// The newest block whose median time is before a moment: the median never falls.
-    async fn block_before(&self, before: u64, best: u64) -> Result<u64, Ended> {
-        let (mut earlier, mut later) = (0, best + 1);
-        while later - earlier > 1 {
-            let middle = earlier + (later - earlier) / 2;
-            let Some(hash) = self.node.rpc.block_hash(middle).await? else {
-                later = middle;
-                continue;
-            };
-            if self.node.rpc.block_header(&hash).await?.mediantime < before {
-                earlier = middle;
-            } else {
-                later = middle;
-            }
-        }
-        Ok(earlier)
     }
 
     /// Consecutive blocks of the node's chain, if it did not change in between.

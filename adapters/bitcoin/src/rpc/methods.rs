@@ -1,6 +1,6 @@
 //! bitcoind's methods, one by one, with types.
 
-use super::types::FeeEstimate;
+use super::types::{FeeEstimate, SpentInput, SpentInputs};
 use super::{BlockchainInfo, HeaderInfo, LONGEST_WAIT, MempoolInfo, MempoolVerdict, Rpc, RpcError, TipRef};
 use bitcoin::consensus::encode::{deserialize_hex, serialize_hex};
 use bitcoin::{Amount, Block, BlockHash, Transaction, Txid};
@@ -92,6 +92,15 @@ impl Rpc {
             }
         }
         Ok(transactions)
+    }
+
+    /// The inputs of a transaction in a block, with the outputs they spend; none if it is not there. bitcoind needs no index for it.
+    pub async fn spent_inputs(&self, txid: &Txid, block: &BlockHash) -> Result<Vec<SpentInput>, RpcError> {
+        match self.call::<SpentInputs>("getrawtransaction", rpc_params![txid, 2, block]).await {
+            Ok(SpentInputs { vin }) => Ok(vin),
+            Err(error) if error.is_not_found() => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Sends a transaction. No cap on its fee: whoever built it decided that.

@@ -4,7 +4,7 @@ mod methods;
 mod types;
 
 pub use methods::{MAX_HEADERS, MAX_TRANSACTIONS};
-pub use types::{BlockchainInfo, HeaderInfo, MempoolInfo, MempoolVerdict, TipRef};
+pub use types::{BlockchainInfo, HeaderInfo, MempoolInfo, MempoolVerdict, SpentInput, TipRef};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use jsonrpsee::core::client::{ClientT, Error as ClientError};

@@ -1,6 +1,6 @@
 //! The parts of bitcoind's answers that are used. Amounts never pass through a float.
 
-use bitcoin::{Amount, BlockHash, Denomination, Txid};
+use bitcoin::{Amount, BlockHash, Denomination, OutPoint, TxOut, Txid};
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::value::RawValue;
 
@@ -44,6 +44,70 @@ pub struct TipRef {
     pub hash: BlockHash,
     /// Its height.
     pub height: u64,
+}
+
+/// `getrawtransaction` with verbosity 2.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct SpentInputs {
+    pub vin: Vec<SpentInput>,
+}
+
+/// An input, and the output that it spends where the node still has it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "RawInput")]
+pub struct SpentInput {
+    /// What it spends; nothing where money is made.
+    pub outpoint: Option<OutPoint>,
+    /// That output.
+    pub output: Option<TxOut>,
+    /// What it shows.
+    pub witness: Vec<Vec<u8>>,
+}
+
+#[derive(Deserialize)]
+struct RawInput {
+    txid: Option<Txid>,
+    vout: Option<u32>,
+    #[serde(default)]
+    txinwitness: Vec<HexBytes>,
+    prevout: Option<RawOutput>,
+}
+
+#[derive(Deserialize)]
+struct RawOutput {
+    #[serde(deserialize_with = "bitcoins")]
+    value: Amount,
+    #[serde(rename = "scriptPubKey")]
+    script: RawScript,
+}
+
+#[derive(Deserialize)]
+struct RawScript {
+    hex: HexBytes,
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct HexBytes(Vec<u8>);
+
+impl TryFrom<String> for HexBytes {
+    type Error = hex::FromHexError;
+
+    fn try_from(text: String) -> Result<Self, hex::FromHexError> {
+        hex::decode(text).map(Self)
+    }
+}
+
+impl From<RawInput> for SpentInput {
+    fn from(raw: RawInput) -> Self {
+        let RawInput { txid, vout, txinwitness, prevout } = raw;
+        let output = prevout.map(|output| TxOut { value: output.value, script_pubkey: output.script.hex.0.into() });
+        Self {
+            outpoint: txid.zip(vout).map(|(txid, vout)| OutPoint { txid, vout }),
+            output,
+            witness: txinwitness.into_iter().map(|element| element.0).collect(),
+        }
+    }
 }
 
 /// `getmempoolinfo`, in satoshis per 1000 virtual bytes.

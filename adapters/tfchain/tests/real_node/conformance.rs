@@ -10,10 +10,10 @@ use std::time::Duration;
 use subxt_signer::sr25519::dev;
 use swap_contract::amount::Units;
 use swap_contract::bytes::SwapId;
-use swap_contract::document::Account;
+use swap_contract::document::{Account, Closing};
 use swap_contract::leg::{Side, TxRef};
 use swap_contract::port::{
-    Balance, Chain, ChainError, ChainUpdate, FeeRate, HtlcOp, LegTerms, OpKind, Quote, QuoteFor, SignedTx, SwapKeys, Wallet,
+    Balance, Chain, ChainError, ChainUpdate, Closed, FeeRate, HtlcOp, LegTerms, OpKind, Quote, QuoteFor, SignedTx, SwapKeys, Wallet,
 };
 use swap_contract::testing::chain::{Case, ChainHarness, Party, chain_conformance};
 use swap_contract::testing::fixture::{Person, beta_terms};
@@ -62,6 +62,14 @@ impl Chain for Engine {
 
     async fn tip(&self) -> Result<Tip, ChainError> {
         self.chain.tip().await
+    }
+
+    async fn closed(&self, terms: &LegTerms, there: &Closing) -> Result<Option<Closed>, ChainError> {
+        self.chain.closed(terms, there).await
+    }
+
+    async fn was_funded(&self, terms: &LegTerms, from: ChainTime, until: ChainTime) -> Result<bool, ChainError> {
+        self.chain.was_funded(terms, from, until).await
     }
 }
 

@@ -1,10 +1,11 @@
-//! The maker's choice among the orders of a waiting period: the better price first, equal prices by a draw that neither side
-//! controls and anybody can repeat. It is signed, and so is the word that an order will be considered: a maker who leaves an order out,
+//! The maker's choice among the orders of a waiting period: the better price first, then the better reputation, and equal ones by a draw
+//! that neither side controls and anybody can repeat. It is signed, and so is the word that an order will be considered: a maker who leaves an order out,
 //! chooses otherwise or says two things can be shown to have.
 
 use super::{Asset, Document, DocumentError, Network, Offer, Order, Rules, Signed, check_text};
 use crate::amount::{Price, Units};
 use crate::bytes::{BlockHash, OfferId, OrderId};
+use crate::reputation::MOST_COUNTED;
 use crate::time::UnixTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -68,14 +69,19 @@ pub struct Considered {
     pub amount: Units,
     /// Its price.
     pub price: Price,
+    /// What the taker's reputation counts, as the maker knows it: 0 to [`crate::reputation::MOST_COUNTED`]. 0 as well where nothing
+    /// depends on it.
+    #[serde(with = "crate::amount::decimal")]
+    #[schemars(with = "String")]
+    pub reputation: u64,
     /// What becomes of it.
     pub verdict: Verdict,
 }
 
 impl Considered {
-    /// An order that the maker could take.
-    pub fn acceptable(order: &Order) -> Self {
-        Self { order: order.id(), amount: order.amount, price: order.price, verdict: Verdict::Outranked }
+    /// An order that the maker could take, from a taker of this reputation.
+    pub fn acceptable(order: &Order, reputation: u64) -> Self {
+        Self { order: order.id(), amount: order.amount, price: order.price, reputation, verdict: Verdict::Outranked }
     }
 
     /// The same order, and why the maker cannot take it.
@@ -104,7 +110,7 @@ pub struct Decision {
     pub decide_at: UnixTime,
     /// What was left of the offer, in TFT units.
     pub available: Units,
-    /// What equal prices were drawn by; only where the draw decides.
+    /// What equal orders were drawn by; only where the draw decides.
     pub beacon: Option<Beacon>,
     /// Every order of the period: by rank those that could be taken, then the others by id.
     pub orders: Vec<Considered>,
@@ -118,13 +124,13 @@ impl Document for Decision {
     const NAME: &'static str = "decision";
 }
 
-/// Whether it depends on a draw who is chosen: there is not enough for all, and two prices are equal.
+/// Whether it depends on a draw who is chosen: there is not enough for all, and two are equal in price and reputation.
 pub fn needs_draw(available: Units, orders: &[Considered]) -> bool {
     let takeable: Vec<&Considered> = orders.iter().filter(|order| !order.is_refused()).collect();
     let wanted: u128 = takeable.iter().map(|order| u128::from(order.amount.0)).sum();
-    let mut prices: Vec<Price> = takeable.iter().map(|order| order.price).collect();
-    prices.sort_by(Price::compare);
-    wanted > u128::from(available.0) && prices.windows(2).any(|two| two[0].compare(&two[1]).is_eq())
+    let mut ranks: Vec<(Price, u64)> = takeable.iter().map(|order| (order.price, order.reputation)).collect();
+    ranks.sort_by(|a, b| a.0.compare(&b.0).then(a.1.cmp(&b.1)));
+    wanted > u128::from(available.0) && ranks.windows(2).any(|two| two[0].0.compare(&two[1].0).is_eq() && two[0].1 == two[1].1)
 }
 
 /// What an order has drawn: the lowest comes first. SHA-256 of the tag `twinswap:draw:v1:`, the beacon's hash (zeros without one), the
@@ -174,6 +180,9 @@ impl Decision {
             return Err(DocumentError::OutOfBounds { field: "orders", reason: format!("at most {MAX_CONSIDERED}, each once") });
         }
         for order in &self.orders {
+            if order.reputation > MOST_COUNTED {
+                return Err(DocumentError::OutOfBounds { field: "reputation", reason: format!("at most {MOST_COUNTED}") });
+            }
             if let Verdict::Refused(reason) = &order.verdict {
                 check_text("reason", reason, MAX_REASON_BYTES)?;
             }
@@ -182,7 +191,7 @@ impl Decision {
             return mismatch("beacon", "there iff the draw decides");
         }
         let again = Self::make(offer, self.decide_at, self.available, self.beacon, self.orders.clone());
-        if again == *self { Ok(()) } else { mismatch("orders", "by price, then by draw, as long as something is left") }
+        if again == *self { Ok(()) } else { mismatch("orders", "by price, then by reputation, then by draw, as long as something is left") }
     }
 
     /// Whether an order that was to be considered is not in it: then the maker cheated, and both signatures show it.
@@ -200,7 +209,7 @@ fn rank(gives: Asset, offer: &OfferId, beacon: Option<&Beacon>, a: &Considered, 
         Asset::Tft => b.price.compare(&a.price),
         Asset::Btc => a.price.compare(&b.price),
     };
-    by_price.then_with(|| draw(beacon, offer, &a.order).cmp(&draw(beacon, offer, &b.order)))
+    by_price.then(b.reputation.cmp(&a.reputation)).then_with(|| draw(beacon, offer, &a.order).cmp(&draw(beacon, offer, &b.order)))
 }
 
 impl Signed<Acknowledgement> {

@@ -1,7 +1,7 @@
 //! Proofs that somebody has signed two things that cannot both be: anybody can check them with nothing else at hand, whoever brings
-//! them.
+//! them. And contracts that were agreed on and not funded: those the chain has to be asked about as well.
 
-use super::{Account, Acknowledgement, Decision, Document, DocumentError, Kept, Listing, Network, Signed, Snapshot};
+use super::{Account, Acknowledgement, Decision, Document, DocumentError, Kept, Listing, Network, Role, Signed, SignedContract, Snapshot};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -37,10 +37,24 @@ pub enum Misdeed {
         /// The other.
         other: Box<Signed<Decision>>,
     },
+    /// A taker who was to fund first countersigned a contract, and did not fund it. Only of takers: a maker signs before it knows
+    /// whether the taker will, and nothing shows that it came to know.
+    NotFunded {
+        /// The contract.
+        contract: Box<SignedContract>,
+    },
 }
 
 impl Misdeed {
-    /// Checks the proof, and says against whom it is.
+    /// Whether its subject has contradicted itself, and is traded with no more. Otherwise it only counts against it for a while.
+    pub fn is_contradiction(&self) -> bool {
+        match self {
+            Misdeed::Omission { .. } | Misdeed::OrderLeftOut { .. } | Misdeed::TwoDecisions { .. } => true,
+            Misdeed::NotFunded { .. } => false,
+        }
+    }
+
+    /// Checks the proof, and says against whom it is. That a contract was not funded is to be seen on Bitcoin, and not checked here.
     ///
     /// # Errors
     /// It proves nothing: a signature is another's, or both statements can be true.
@@ -92,6 +106,14 @@ impl Misdeed {
                 }
                 Ok(*maker)
             }
+            Misdeed::NotFunded { contract } => {
+                is_network(&contract.document.network)?;
+                let document = contract.verify()?;
+                match document.role_of(&document.taker) {
+                    Some(Role::Initiator) => Ok(document.taker),
+                    Some(Role::Participant) | None => Err(proves_nothing("the taker was not to fund first")),
+                }
+            }
         }
     }
 
@@ -106,6 +128,7 @@ impl Misdeed {
                 let (one, other) = (one.document.hash(), other.document.hash());
                 [maker.0, one.min(other), one.max(other)]
             }
+            Misdeed::NotFunded { contract } => [contract.document.taker.0, contract.document.id().0, [0; 32]],
         };
         Sha256::digest(parts.concat()).into()
     }

@@ -1,14 +1,30 @@
-//! The receipt both parties sign when a swap has ended.
+//! The receipt both parties sign when a swap has ended. With both signatures, and the doubly signed contract, it is what a reputation is
+//! made of: whoever has it can look both transactions up.
 
-use super::{Account, Contract, Document, DocumentError, Network, Signature, check_text};
+use super::{Account, Contract, Document, DocumentError, Network, Signature, SignedContract, check_text};
+use crate::amount::decimal;
 use crate::bytes::SwapId;
-use crate::leg::TxRef;
+use crate::leg::{HtlcRef, TxRef};
 use crate::outcome::Outcome;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Longest name of a transaction.
-const MAX_TX_BYTES: usize = 128;
+/// Longest name of a transaction or an HTLC.
+const MAX_NAME_BYTES: usize = 128;
+
+/// How one leg was closed, as its chain shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Closing {
+    /// The HTLC.
+    pub htlc: HtlcRef,
+    /// The transaction that closed it.
+    pub by: TxRef,
+    /// The height of that transaction's block.
+    #[serde(with = "decimal")]
+    #[schemars(with = "String")]
+    pub height: u64,
+}
 
 /// How a swap ended, with the transactions that anybody can look up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,14 +36,34 @@ pub struct Receipt {
     pub contract: SwapId,
     /// How it ended.
     pub outcome: Outcome,
-    /// The transaction that spent alpha.
-    pub alpha: TxRef,
-    /// The transaction that closed beta.
-    pub beta: TxRef,
+    /// What closed the Bitcoin leg.
+    pub alpha: Closing,
+    /// What closed the TF Chain leg.
+    pub beta: Closing,
 }
 
 impl Document for Receipt {
     const NAME: &'static str = "receipt";
+}
+
+impl Receipt {
+    /// Whether it tells of the same end. The parties may name TF Chain's extrinsic differently, where one of them knows only its block.
+    pub fn agrees(&self, other: &Receipt) -> bool {
+        let Receipt { network, contract, outcome, alpha, beta } = self;
+        let same = (network, contract, outcome, alpha) == (&other.network, &other.contract, &other.outcome, &other.alpha);
+        same && (&beta.htlc, beta.height) == (&other.beta.htlc, other.beta.height)
+    }
+
+    fn check(&self, contract: &Contract) -> Result<(), DocumentError> {
+        if self.network != contract.network || self.contract != contract.id() {
+            return Err(DocumentError::Mismatch { field: "contract", reason: format!("the contract is {}", contract.id()) });
+        }
+        for (field, Closing { htlc, by, .. }) in [("alpha", &self.alpha), ("beta", &self.beta)] {
+            check_text(field, &htlc.0, MAX_NAME_BYTES)?;
+            check_text(field, &by.0, MAX_NAME_BYTES)?;
+        }
+        Ok(())
+    }
 }
 
 /// A receipt with the signature of one party's delegate.
@@ -45,19 +81,50 @@ pub struct SignedReceipt {
 impl SignedReceipt {
     /// Checks that one of the contract's parties says this of this contract, and the signature.
     pub fn verify(&self, contract: &Contract) -> Result<&Receipt, DocumentError> {
-        let mismatch = |field, reason: String| Err(DocumentError::Mismatch { field, reason });
-        if self.document.network != contract.network || self.document.contract != contract.id() {
-            return mismatch("contract", format!("the contract is {}", contract.id()));
-        }
+        self.document.check(contract)?;
         if contract.role_of(&self.signer).is_none() {
-            return mismatch("signer", format!("{} or {}", contract.maker, contract.taker));
+            let reason = format!("{} or {}", contract.maker, contract.taker);
+            return Err(DocumentError::Mismatch { field: "signer", reason });
         }
-        check_text("alpha", &self.document.alpha.0, MAX_TX_BYTES)?;
-        check_text("beta", &self.document.beta.0, MAX_TX_BYTES)?;
-        if self.signature.verifies(&self.signer, &self.document.signing_bytes()) {
-            Ok(&self.document)
-        } else {
-            Err(DocumentError::BadSignature { signer: self.signer.to_string() })
+        verify(&self.document, &self.signer, &self.signature)
+    }
+}
+
+/// A completed swap's contract and receipt, both with both signatures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SharedReceipt {
+    /// What both agreed on.
+    pub contract: SignedContract,
+    /// How it ended.
+    pub receipt: Receipt,
+    /// The maker's delegate's signature under the receipt.
+    pub maker: Signature,
+    /// The taker's delegate's signature under the receipt.
+    pub taker: Signature,
+}
+
+impl SharedReceipt {
+    /// Checks everything but what the chains show: both signatures under both, and that the swap completed.
+    pub fn verify(&self, network: &Network) -> Result<&Contract, DocumentError> {
+        let contract = &self.contract.document;
+        if contract.network != *network {
+            return Err(DocumentError::WrongNetwork { found: Box::new(contract.network), expected: Box::new(*network) });
         }
+        self.receipt.check(contract)?;
+        if self.receipt.outcome != Outcome::Completed {
+            return Err(DocumentError::Mismatch { field: "outcome", reason: "only completed swaps count".into() });
+        }
+        self.contract.verify()?;
+        verify(&self.receipt, &contract.maker, &self.maker)?;
+        verify(&self.receipt, &contract.taker, &self.taker)?;
+        Ok(contract)
+    }
+}
+
+fn verify<'a>(receipt: &'a Receipt, signer: &Account, signature: &Signature) -> Result<&'a Receipt, DocumentError> {
+    match signature.verifies(signer, &receipt.signing_bytes()) {
+        true => Ok(receipt),
+        false => Err(DocumentError::BadSignature { signer: signer.to_string() }),
     }
 }

@@ -3,6 +3,7 @@
 
 use super::fixture::permit;
 use crate::bytes::{Preimage, Salt};
+use crate::document::Closing;
 use crate::leg::{Funding, HtlcRef, Inclusion, LegStatus, Side, Sighting, Spend};
 use crate::port::{Chain, ChainError, ChainUpdate, FeeRate, HtlcOp, LegTerms, OpKind, QuoteFor, Redeem, SignedTx, Wallet};
 use crate::time::{ChainTime, Height, Span};
@@ -59,6 +60,8 @@ pub trait ChainHarness: Sync {
 }
 
 const WINDOW: Span = Span::hours(2);
+/// Blocks after which what is in one is final on any chain, at rest.
+const FINAL: u64 = 8;
 /// Plenty for any chain at rest.
 const RATE: FeeRate = FeeRate::from_sat_per_vb(5);
 
@@ -72,6 +75,7 @@ pub async fn chain_conformance<H: ChainHarness>(h: &H) {
     a_second_htlc_with_the_same_terms_is_not_taken_for_the_leg(h, 5).await;
     an_htlc_with_other_terms_is_not_taken_for_the_leg(h, 6).await;
     nothing_is_reported_of_a_leg_that_is_not_tracked(h, 7).await;
+    what_became_of_a_leg_is_found_by_whoever_did_not_follow_it(h, 8).await;
 }
 
 async fn a_wallet_knows_what_it_holds_and_what_things_cost<H: ChainHarness>(h: &H) {
@@ -225,6 +229,35 @@ async fn nothing_is_reported_of_a_leg_that_is_not_tracked<H: ChainHarness>(h: &H
     send(&funder.port, &case.fund(case.refund_after)).await.expect("an HTLC");
     h.mine(2).await;
     assert!(funder.look(h).await.is_empty(), "nothing is reported of a leg that is tracked no longer");
+}
+
+async fn what_became_of_a_leg_is_found_by_whoever_did_not_follow_it<H: ChainHarness>(h: &H, number: u64) {
+    let (case, unfunded) = (h.case(number, WINDOW).await, h.case(number + 1, WINDOW).await);
+    let began = h.open(Party::Funder).await.tip().await.expect("a tip").time;
+    let mut redeemer = Eyes::open(h, Party::Redeemer, &case).await;
+    let funding = Eyes::open(h, Party::Funder, &case).await.fund(h, &case).await;
+    send(&redeemer.port, &case.redeem(&funding.htlc)).await.expect("a redeem");
+    h.mine(2).await;
+    let spend = only_redeem(&redeemer.look(h).await, &case.preimage);
+    let Inclusion::Block(height) = spend.at else { unreachable!("it is in a block") };
+    let there = Closing { htlc: funding.htlc.clone(), by: spend.by.clone(), height: height.0 };
+    let ended = redeemer.port.tip().await.expect("a tip").time;
+    // A stranger that has never heard of the leg.
+    let stranger = h.open(Party::Funder).await;
+    assert_eq!(stranger.was_funded(&case.terms, began, ended.plus(Span::hours(1))).await.map_err(|error| error.is_retryable()), Err(true));
+    h.reach(ended.plus(Span::minutes(10))).await;
+    h.mine(FINAL).await;
+    let closed = stranger.closed(&case.terms, &there).await.expect("a look").expect("it was closed there");
+    assert!(closed.redeemed, "it was redeemed");
+    let found = async |closing: Closing| stranger.closed(&case.terms, &closing).await.expect("a look");
+    assert_eq!(found(Closing { height: there.height - 1, ..there.clone() }).await, None, "in that block and no other");
+    assert_eq!(found(Closing { htlc: HtlcRef("x".into()), ..there.clone() }).await, None, "that HTLC and no other");
+    assert_eq!(stranger.closed(&unfunded.terms, &there).await.expect("a look"), None, "with those terms and no others");
+    for (terms, was_funded) in [(&case.terms, true), (&unfunded.terms, false)] {
+        // A node may tell the time of a block by the ten before it.
+        let found = stranger.was_funded(terms, began.minus(Span::hours(2)), ended.plus(Span::minutes(5))).await.expect("a look");
+        assert_eq!(found, was_funded, "a funding is found where there is one, and only there");
+    }
 }
 
 impl Case {

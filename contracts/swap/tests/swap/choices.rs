@@ -14,7 +14,11 @@ const DECIDE_AT: UnixTime = UnixTime(1_774_000_060);
 
 fn order(number: u8, amount: u64, sats: u64) -> Considered {
     let price = Price { sats: Sats(sats), units: Units(10_000_000) };
-    Considered { order: OrderId([number; 32]), amount: Units(amount), price, verdict: Verdict::Outranked }
+    Considered { order: OrderId([number; 32]), amount: Units(amount), price, reputation: 0, verdict: Verdict::Outranked }
+}
+
+fn with_reputation(order: Considered, reputation: u64) -> Considered {
+    Considered { reputation, ..order }
 }
 
 fn beacon(number: u64) -> Beacon {
@@ -41,11 +45,23 @@ fn the_better_price_comes_first_on_either_side() {
 }
 
 #[test]
+fn of_equal_prices_the_better_reputation_comes_first_and_never_before_a_better_price() {
+    let orders = vec![with_reputation(order(1, 10, 250), 10), with_reputation(order(2, 10, 250), 9), order(3, 10, 251)];
+    for gives in [Asset::Tft, Asset::Btc] {
+        let decision = Decision::make(&offer(gives, 20), DECIDE_AT, Units(20), None, orders.clone());
+        assert!(decision.check(&offer(gives, 20)).is_ok());
+        let chosen = names(&decision, &Verdict::Chosen);
+        assert_eq!(chosen, if gives == Asset::Tft { vec![3, 1] } else { vec![1, 2] });
+    }
+}
+
+#[test]
 fn a_draw_is_needed_only_where_it_decides() {
     let (one, same, better) = (order(1, 10, 250), order(2, 10, 250), order(3, 10, 260));
     assert!(needs_draw(Units(19), &[one.clone(), same.clone()]));
     assert!(!needs_draw(Units(20), &[one.clone(), same.clone()]), "enough for both");
     assert!(!needs_draw(Units(10), &[one.clone(), better]), "the prices decide");
+    assert!(!needs_draw(Units(10), &[one.clone(), with_reputation(same.clone(), 1)]), "the reputations decide");
     let mut refused = same;
     refused.refuse("no");
     assert!(!needs_draw(Units(10), &[one, refused]), "the other is out of it");
@@ -67,6 +83,7 @@ fn published() -> (Offer, Vec<Signed<Acknowledgement>>, Signed<Decision>) {
     let deal = Deal::new(Asset::Tft);
     let offer = offer(Asset::Tft, 40);
     let mut orders = vec![order(1, 10, 250), order(2, 10, 250), order(3, 10, 250), order(4, 15, 300), order(5, 10, 400)];
+    orders[3].reputation = 5;
     orders[4].refuse("the order expired");
     let acknowledge = |considered: &Considered| {
         let document = Acknowledgement { network: offer.network, offer: offer.id(), order: considered.order, decide_at: DECIDE_AT };
@@ -89,7 +106,9 @@ fn a_choice_that_is_not_as_it_has_to_be_is_refused() {
         assert_eq!(acknowledgement.verify(&offer, &order, &Deal::new(Asset::Tft).rules()).unwrap().order, order);
         assert!(!decision.leaves_out(&acknowledgement.document));
     }
-    let wrong: [fn(&mut Decision); 8] = [
+    let wrong: [fn(&mut Decision); 10] = [
+        |decision| decision.orders[3].reputation = 1,
+        |decision| decision.orders[0].reputation = 11,
         |decision| decision.orders.swap(1, 2),
         |decision| decision.orders[3].verdict = Verdict::Chosen,
         |decision| decision.orders[0].verdict = Verdict::Outranked,
@@ -154,6 +173,7 @@ fn a_program_in_another_language_repeats_the_draw_from_what_is_published() {
         ("/decision/document/orders/0/verdict", json!("outranked")),
         ("/decision/document/beacon/hash", json!("ff".repeat(32))),
         ("/decision/document/available", json!("50")),
+        ("/decision/document/orders/3/reputation", json!("1")),
         ("/acknowledgements/0/document/order", json!("ee".repeat(32))),
     ] {
         let mut lie = document.clone();
@@ -170,10 +190,10 @@ fn a_program_in_another_language_repeats_the_draw_from_what_is_published() {
 }
 
 prop_compose! {
-    fn round()(orders in prop::collection::vec((1u64..50, 240u64..244, prop::bool::weighted(0.1)), 0..20)) -> Vec<Considered> {
+    fn round()(orders in prop::collection::vec((1u64..50, 240u64..244, 0u64..3, prop::bool::weighted(0.1)), 0..20)) -> Vec<Considered> {
         let number = |number: usize| u8::try_from(number).unwrap();
-        orders.into_iter().enumerate().map(|(place, (amount, sats, refused))| {
-            let mut order = order(number(place), amount, sats);
+        orders.into_iter().enumerate().map(|(place, (amount, sats, reputation, refused))| {
+            let mut order = with_reputation(order(number(place), amount, sats), reputation);
             if refused { order.refuse("no") }
             order
         }).collect()

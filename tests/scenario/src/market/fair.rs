@@ -247,7 +247,7 @@ impl Market {
             .iter()
             .map(|considered| {
                 let order = orders.iter().find(|order| order.document.id() == considered.order).context("an order that nobody placed")?;
-                let mut own = Considered::acceptable(&order.document);
+                let mut own = Considered::acceptable(&order.document, considered.reputation);
                 if let Verdict::Refused(reason) = &considered.verdict {
                     own.refuse(reason);
                 }
@@ -268,7 +268,7 @@ impl Market {
 
     async fn place(&mut self, order: &Signed<Order>) -> Result<OrderAnswer, ApiError> {
         let engine = self.engine.clone();
-        let place = PlaceOrder { signed: order.clone() };
+        let place = PlaceOrder { signed: order.clone(), receipts: Vec::new() };
         self.beside(async move { engine.order_place(place).await }).await
     }
 

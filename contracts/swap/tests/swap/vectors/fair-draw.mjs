@@ -45,7 +45,8 @@ function choose(offer, { available, beacon, orders }) {
   const draw = ({ order }) => sha256("twinswap:draw:v1:", hash, offerId, Buffer.from(order, "hex"));
   const better = offer.gives === "TFT" ? -1 : 1;
   const takeable = orders.filter((order) => !isRefused(order));
-  takeable.sort((a, b) => better * comparePrices(a.price, b.price) || Buffer.compare(draw(a), draw(b)));
+  const rank = (a, b) => better * comparePrices(a.price, b.price) || Number(b.reputation) - Number(a.reputation);
+  takeable.sort((a, b) => rank(a, b) || Buffer.compare(draw(a), draw(b)));
   let left = BigInt(available);
   const ranked = takeable.map((order) => {
     const fits = BigInt(order.amount) <= left;

@@ -1,0 +1,243 @@
+//! Receipts of completed swaps: the taker asks its maker for one with both signatures, shows some with its next orders, and whoever is
+//! shown one looks it up on both chains before it counts. Swaps that a taker agreed on and did not fund are told of as well.
+
+use super::Engine;
+use crate::api::{ListReceipts, Page, SignReceipt};
+use crate::error::ApiError;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use swap_contract::bytes::SwapId;
+use swap_contract::document::{
+    Account, Closing, Contract, DocumentError, Misdeed, Receipt, Role, SharedReceipt, SignedContract, SignedReceipt,
+};
+use swap_contract::leg::{Inclusion, LegStatus, Side};
+use swap_contract::outcome::Outcome;
+use swap_contract::port::LegTerms;
+use swap_contract::reputation::{LIFETIME, MOST_COUNTED};
+use swap_contract::time::{ChainTime, Span, UnixTime};
+use tokio::sync::Semaphore;
+use tracing::{debug, info};
+
+/// How often it is looked at which swaps have ended.
+const TICK: Duration = Duration::from_secs(5);
+/// The first and the longest wait after a failure.
+const RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(3600));
+/// Swaps without a receipt that are looked at, the newest first.
+const MAX_PENDING: u32 = 500;
+/// Receipts in one page for others: the page fits an answer.
+const PAGE: u32 = 12;
+/// Receipts that are shown with an order, at most.
+const MAX_SHOWN: usize = MOST_COUNTED as usize;
+/// A maker looks up what it is shown for so long at most: the order is taken without the rest.
+const LOOKED_UP_WITHIN: Duration = Duration::from_secs(3);
+/// Look-ups for strangers at the same time; whoever has no room is not counted this time.
+static LOOKING_UP: Semaphore = Semaphore::const_new(4);
+/// Blocks are read for one claim at a time.
+static SEARCHING: Semaphore = Semaphore::const_new(1);
+/// A funding's block may say a time so much before it was sent: the median of the last eleven blocks' times.
+const MEDIAN_BEHIND: Span = Span::hours(3);
+
+impl Engine {
+    /// This party's signed word on how a swap ended, with the transactions that closed both legs. The counterparty signs its own.
+    pub async fn swap_receipt(&self, id: SwapId) -> Result<SignedReceipt, ApiError> {
+        let swap = self.stored_swap(id).await?.swap;
+        let closing = |side: Side| match swap.leg(side) {
+            LegStatus::Redeemed(funding, spend) | LegStatus::Refunded(funding, spend) => match spend.at {
+                Inclusion::Block(height) => Ok(Closing { htlc: funding.htlc.clone(), by: spend.by.clone(), height: height.0 }),
+                Inclusion::Mempool => Err(ApiError::WrongState { reason: format!("{side:?}'s closing waits for a block") }),
+            },
+            LegStatus::Unfunded | LegStatus::Funded(_) => Err(ApiError::WrongState { reason: format!("{side:?} was not closed") }),
+        };
+        let outcome = swap.outcome().ok_or(ApiError::WrongState { reason: "the swap has not ended".into() })?;
+        let (alpha, beta) = (closing(Side::Alpha)?, closing(Side::Beta)?);
+        Ok(self.signed_receipt(Receipt { network: swap.contract().network, contract: id, outcome, alpha, beta }))
+    }
+
+    fn signed_receipt(&self, document: Receipt) -> SignedReceipt {
+        SignedReceipt { signature: self.keys().sign(&document), signer: self.account(), document }
+    }
+
+    /// The taker of a completed swap asks for this maker's signature under its receipt, and gives its own. Asked twice, it counts once.
+    pub async fn receipt_sign(&self, sign: SignReceipt) -> Result<SignedReceipt, ApiError> {
+        let theirs = sign.receipt;
+        let id = theirs.document.contract;
+        let (contract, _) = self.store().signed_contract(&id).await?.ok_or(ApiError::NotFound { what: "swap" })?;
+        theirs.verify(&contract.document)?;
+        if theirs.signer == self.account() {
+            return Err(DocumentError::Mismatch { field: "signer", reason: "the other party".into() }.into());
+        }
+        if !self.swap_receipt(id).await?.document.agrees(&theirs.document) {
+            return Err(ApiError::WrongState { reason: "the swap ended otherwise, as this engine saw it".into() });
+        }
+        let own = self.signed_receipt(theirs.document.clone());
+        self.keep_shared(contract, &own, &theirs).await?;
+        Ok(own)
+    }
+
+    /// Receipts of an account's completed swaps that this engine has, the newest first.
+    pub async fn receipt_list(&self, list: ListReceipts) -> Result<Page<SharedReceipt>, ApiError> {
+        let after = list.after.map(|id| id.to_string()).unwrap_or_default();
+        let kept = self.store().receipts(&list.account, self.counts_since(), &after, PAGE).await?;
+        let items: Vec<SharedReceipt> = kept.into_iter().map(|kept| kept.receipt).collect();
+        Ok(super::paged(items, PAGE, |receipt| receipt.receipt.contract.to_string()))
+    }
+
+    /// Deeds before that count no more.
+    pub(super) fn counts_since(&self) -> UnixTime {
+        UnixTime(self.now().0.saturating_sub(LIFETIME.0 / 1000))
+    }
+
+    async fn keep_shared(&self, contract: SignedContract, one: &SignedReceipt, other: &SignedReceipt) -> Result<(), ApiError> {
+        let by =
+            |account: &Account| [one, other].into_iter().find(|signed| signed.signer == *account).map(|signed| signed.signature.clone());
+        let (maker, taker) = (by(&contract.document.maker), by(&contract.document.taker));
+        let (Some(maker), Some(taker)) = (maker, taker) else {
+            return Err(DocumentError::Mismatch { field: "signer", reason: "both parties".into() }.into());
+        };
+        let shared = SharedReceipt { contract, receipt: one.document.clone(), maker, taker };
+        shared.verify(&self.rules().network)?;
+        let at = self.look_up(&shared).await?.ok_or(ApiError::WrongState { reason: "the chains do not show it for good yet".into() })?;
+        self.keep("receipt", self.store().keep_receipt(&shared, at, true)).await?;
+        info!(swap_id = %shared.receipt.contract, "both parties have signed the receipt");
+        Ok(())
+    }
+
+    /// Whether both chains show what a receipt says; and when the Bitcoin leg was closed.
+    async fn look_up(&self, shared: &SharedReceipt) -> Result<Option<UnixTime>, ApiError> {
+        let (contract, receipt) = (&shared.contract.document, &shared.receipt);
+        let (alpha, beta) = (LegTerms::Alpha(contract.alpha_terms()), LegTerms::Beta(contract.beta_terms()));
+        let Some(alpha) = self.chains().alpha.closed(&alpha, &receipt.alpha).await?.filter(|closed| closed.redeemed) else {
+            return Ok(None);
+        };
+        let beta = self.chains().beta.closed(&beta, &receipt.beta).await?.filter(|closed| closed.redeemed);
+        Ok(beta.map(|_| UnixTime(alpha.time.secs())))
+    }
+
+    /// Takes in receipts of a party that somebody shows: those that are new, are signed by all, and are on both chains. Says how many
+    /// were not what they should be.
+    pub(super) async fn learn_receipts(&self, party: &Account, receipts: &[SharedReceipt]) -> Result<u32, ApiError> {
+        let (network, mut wrong) = (self.rules().network, 0);
+        for receipt in receipts {
+            let contract = &receipt.contract.document;
+            if self.store().has_receipt(&contract.id()).await? {
+                continue;
+            }
+            let is_about_it = [contract.maker, contract.taker].contains(party) && receipt.verify(&network).is_ok();
+            let found = if is_about_it { self.look_up(receipt).await? } else { None };
+            match found {
+                Some(at) => self.store().keep_receipt(receipt, at, false).await?,
+                None => wrong += 1,
+            }
+        }
+        Ok(wrong)
+    }
+
+    /// The maker's side: looks up the receipts that come with an order. Whatever goes wrong, the order is taken without them.
+    pub(super) async fn hear_receipts(&self, taker: &Account, receipts: &[SharedReceipt]) {
+        let Ok(_permit) = LOOKING_UP.try_acquire() else { return };
+        let shown = &receipts[..receipts.len().min(MAX_SHOWN)];
+        match tokio::time::timeout(LOOKED_UP_WITHIN, self.learn_receipts(taker, shown)).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(wrong)) => debug!(%taker, wrong, "receipts that were shown are none"),
+            Ok(Err(failure)) => debug!(%taker, %failure, "receipts cannot be looked up"),
+            Err(_) => debug!(%taker, "looking up receipts takes too long"),
+        }
+    }
+
+    /// What this engine shows with an order: its newest swap with each of some counterparties.
+    pub(super) async fn receipts_to_show(&self) -> Result<Vec<SharedReceipt>, ApiError> {
+        if !self.discovery().shows_receipts() {
+            return Ok(Vec::new());
+        }
+        let (me, mut seen) = (self.account(), BTreeSet::new());
+        let kept = self.store().receipts(&me, self.counts_since(), "", 10 * PAGE).await?;
+        let newest = kept.into_iter().map(|kept| kept.receipt).filter(|receipt| seen.insert(counterparty(&receipt.contract.document, &me)));
+        Ok(newest.take(MAX_SHOWN).collect())
+    }
+
+    /// Asks makers for receipts, and tells of takers who did not fund, until the engine stops.
+    pub(super) async fn run_receipts(self) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut waits: BTreeMap<SwapId, (Duration, Duration)> = BTreeMap::new();
+        loop {
+            tick.tick().await;
+            let elapsed = self.0.host.elapsed();
+            let pending = match self.store().without_receipt(self.counts_since(), MAX_PENDING).await {
+                Ok(pending) => pending,
+                Err(failure) => {
+                    debug!(%failure, "receipts wait");
+                    continue;
+                }
+            };
+            waits.retain(|id, _| pending.contains(id));
+            for id in pending {
+                let (until, pause) = waits.get(&id).copied().unwrap_or((Duration::ZERO, RETRY.0));
+                if until > elapsed {
+                    continue;
+                }
+                let pause = match self.follow_up(id).await {
+                    Ok(true) => continue,
+                    // Nothing is to come of it.
+                    Ok(false) => RETRY.1,
+                    Err(failure) => {
+                        debug!(swap_id = %id, %failure, "no receipt yet");
+                        pause
+                    }
+                };
+                waits.insert(id, (elapsed + pause, (2 * pause).min(RETRY.1)));
+            }
+        }
+    }
+
+    /// What follows from a swap that has ended. Says whether its receipt is kept now.
+    pub(super) async fn follow_up(&self, id: SwapId) -> Result<bool, ApiError> {
+        let swap = self.stored_swap(id).await?.swap;
+        let is_taker = swap.contract().taker == self.account();
+        match (swap.outcome(), is_taker) {
+            (Some(Outcome::Completed), true) => self.ask_for_receipt(id).await.map(|()| true),
+            (Some(Outcome::Abandoned), false) if swap.role() == Role::Participant => self.tell_not_funded(id).await.map(|()| false),
+            // Makers are asked by their takers.
+            (Some(Outcome::Completed | Outcome::Abandoned | Outcome::Refunded | Outcome::Lost) | None, _) => Ok(false),
+        }
+    }
+
+    async fn ask_for_receipt(&self, id: SwapId) -> Result<(), ApiError> {
+        let (contract, reach) = self.store().signed_contract(&id).await?.ok_or(ApiError::NotFound { what: "swap" })?;
+        let own = self.swap_receipt(id).await?;
+        let theirs: SignedReceipt = self.call(&reach, "receipt.sign", &SignReceipt { receipt: own.clone() }).await?;
+        theirs.verify(&contract.document)?;
+        if theirs.document != own.document {
+            return Err(ApiError::Counterparty { reason: "it signed another receipt".into() });
+        }
+        self.keep_shared(contract, &own, &theirs).await
+    }
+
+    async fn tell_not_funded(&self, id: SwapId) -> Result<(), ApiError> {
+        let (contract, _) = self.store().signed_contract(&id).await?.ok_or(ApiError::NotFound { what: "swap" })?;
+        let misdeed = Misdeed::NotFunded { contract: Box::new(contract) };
+        if !self.store().has_misdeed(&misdeed).await? {
+            self.learn(&misdeed, true).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether Bitcoin shows that nobody funded a contract in its time.
+    ///
+    /// # Errors
+    /// That time is not over, or another such question is being answered.
+    pub(super) async fn was_not_funded(&self, contract: &Contract) -> Result<bool, ApiError> {
+        let _permit = SEARCHING.try_acquire().map_err(|_| ApiError::TooMany { what: "claims" })?;
+        let policy = contract.policy();
+        let before = policy.countersign_within.0.saturating_add(policy.clock_skew.0).saturating_add(MEDIAN_BEHIND.0);
+        let from = ChainTime::from_secs(contract.countersign_by.0).minus(Span(before));
+        let until = ChainTime::from_secs(contract.alpha_deep_by().0);
+        let terms = LegTerms::Alpha(contract.alpha_terms());
+        Ok(!self.chains().alpha.was_funded(&terms, from, until).await?)
+    }
+}
+
+/// The other party.
+pub(super) fn counterparty(contract: &Contract, party: &Account) -> Account {
+    if contract.maker == *party { contract.taker } else { contract.maker }
+}
