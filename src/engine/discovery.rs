@@ -427,6 +427,7 @@ impl Engine {
                 let page = Entries::new(page, ask, &self.rules())?;
                 if self.is_caught(page.aggregator()).await? {
                     self.avoid(page.aggregator());
+                    return Err(ApiError::Counterparty { reason: "it has contradicted itself before".into() });
                 }
                 Ok(Heard::Entries(Box::new(page)))
             }

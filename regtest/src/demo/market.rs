@@ -33,6 +33,9 @@ const MAKERS: [(&str, usize, &str, &str); 3] = [(BOB, 0, "TFT", "250"), (BOB, 1,
 /// A taker: which engine, what its maker is to give, and whose offer is the best.
 const TAKERS: [(&str, usize, &str, (&str, usize)); 2] = [(ALICE, 0, "TFT", (BOB, 1)), (BOB, 2, "BTC", (ALICE, 1))];
 
+/// Trades with nobody.
+const STRANGER: (&str, usize) = (ALICE, 2);
+
 /// A market scene that was played.
 pub struct Played {
     finding: Finding,
@@ -40,6 +43,8 @@ pub struct Played {
     found: Vec<(String, Value)>,
     messages: u64,
     swaps: Vec<Swap>,
+    /// What a stranger to the swaps then knows of a maker.
+    reputation: Value,
     pub conserved: bool,
     took: Duration,
 }
@@ -123,7 +128,23 @@ fn market(localnet: &mut Localnet, finding: Finding) -> Result<Played> {
             swap.outcome = outcome;
         }
     }
-    Ok(Played { finding, found, messages, swaps, conserved: false, took: Duration::ZERO })
+    let reputation = reputation(localnet, &swaps)?;
+    Ok(Played { finding, found, messages, swaps, reputation, conserved: false, took: Duration::ZERO })
+}
+
+/// The twin that traded with nobody asks the first swap's maker for its receipts, and looks them up on its own nodes.
+fn reputation(localnet: &mut Localnet, swaps: &[Swap]) -> Result<Value> {
+    let maker = &swaps.first().context("there are swaps")?.maker;
+    let account = localnet.engine(maker)?.call("node.hello", &json!({}))?["account"].clone();
+    let get = json!({ "account": account, "reach": localnet.reach(maker)? });
+    until(localnet, &format!("a stranger to find {maker}'s receipt on both chains"), |localnet| {
+        let known = localnet.engine(&name(STRANGER.0, STRANGER.1))?.call("reputation.get", &get)?;
+        if known["wrong"] != json!(0) {
+            bail!("a receipt is not on both chains: {known}");
+        }
+        Ok((known["counted"] == json!("1")).then_some(known))
+    })
+    .map(|known| json!({ "who": name(STRANGER.0, STRANGER.1), "of": maker, "figure": known["figure"], "receipts": known["receipts"] }))
 }
 
 fn swap_of(localnet: &mut Localnet, taker: &str, order: &Value) -> Result<String> {
@@ -180,7 +201,10 @@ impl Played {
         let swaps: Vec<String> =
             self.swaps.iter().map(|swap| format!("{} took {}'s offer: {}", swap.taker, swap.maker, swap.outcome)).collect();
         let scene = self.finding.scene();
-        format!("Scene {scene}\n{table}{} messages, {} s\n{}\n", self.messages, self.took.as_secs(), swaps.join("\n"))
+        let known = &self.reputation;
+        let receipts = known["receipts"].as_array().map_or(0, Vec::len);
+        let reputation = format!("{} finds {receipts} receipt of {} on both chains", word(&known["who"]), word(&known["of"]));
+        format!("Scene {scene}\n{table}{} messages, {} s\n{}\n{reputation}\n", self.messages, self.took.as_secs(), swaps.join("\n"))
     }
 
     pub fn json(&self) -> Value {
@@ -204,6 +228,7 @@ impl Played {
             "found": found,
             "messages": self.messages,
             "swaps": swaps,
+            "reputation": self.reputation,
             "conserved": self.conserved,
             "seconds": self.took.as_secs(),
         })
