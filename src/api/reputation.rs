@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use swap_contract::amount::decimal;
 use swap_contract::bytes::SwapId;
-use swap_contract::document::{Account, Closing, SignedReceipt};
+use swap_contract::document::{Account, Settlement, SignedReceipt};
 use swap_contract::time::UnixTime;
 
 /// Sign the receipt of a completed swap.
@@ -47,9 +47,9 @@ pub struct CountedReceipt {
     /// How much.
     pub amount: AmountPair,
     /// What closed the Bitcoin leg.
-    pub alpha: Closing,
+    pub alpha: Settlement,
     /// What closed the TF Chain leg.
-    pub beta: Closing,
+    pub beta: Settlement,
     /// When, by Bitcoin's clock.
     pub at: UnixTime,
     /// What it adds, in thousandths; nothing if a newer swap with the same counterparty counts.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use swap_contract::amount::Sats;
 use swap_contract::bytes::SwapId;
-use swap_contract::document::Closing;
+use swap_contract::document::Settlement;
 use swap_contract::fees::rate_of;
 use swap_contract::leg::{HtlcRef, Side, TxRef};
 use swap_contract::port::{
@@ -130,7 +130,7 @@ impl Chain for Exits {
         self.chain.tip().await
     }
 
-    async fn closed(&self, terms: &LegTerms, there: &Closing) -> Result<Option<Closed>, ChainError> {
+    async fn closed(&self, terms: &LegTerms, there: &Settlement) -> Result<Option<Closed>, ChainError> {
         self.chain.closed(terms, there).await
     }
 

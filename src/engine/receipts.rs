@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use swap_contract::bytes::SwapId;
 use swap_contract::document::{
-    Account, Closing, Contract, DocumentError, Misdeed, Receipt, Role, SharedReceipt, SignedContract, SignedReceipt,
+    Account, Contract, DocumentError, Misdeed, Receipt, Role, Settlement, SharedReceipt, SignedContract, SignedReceipt,
 };
 use swap_contract::leg::{Inclusion, LegStatus, Side};
 use swap_contract::outcome::Outcome;
@@ -41,15 +41,15 @@ impl Engine {
     /// This party's signed word on how a swap ended, with the transactions that closed both legs. The counterparty signs its own.
     pub async fn swap_receipt(&self, id: SwapId) -> Result<SignedReceipt, ApiError> {
         let swap = self.stored_swap(id).await?.swap;
-        let closing = |side: Side| match swap.leg(side) {
+        let settlement = |side: Side| match swap.leg(side) {
             LegStatus::Redeemed(funding, spend) | LegStatus::Refunded(funding, spend) => match spend.at {
-                Inclusion::Block(height) => Ok(Closing { htlc: funding.htlc.clone(), by: spend.by.clone(), height: height.0 }),
-                Inclusion::Mempool => Err(ApiError::WrongState { reason: format!("{side:?}'s closing waits for a block") }),
+                Inclusion::Block(height) => Ok(Settlement { htlc: funding.htlc.clone(), by: spend.by.clone(), height: height.0 }),
+                Inclusion::Mempool => Err(ApiError::WrongState { reason: format!("{side:?} waits for a block") }),
             },
             LegStatus::Unfunded | LegStatus::Funded(_) => Err(ApiError::WrongState { reason: format!("{side:?} was not closed") }),
         };
         let outcome = swap.outcome().ok_or(ApiError::WrongState { reason: "the swap has not ended".into() })?;
-        let (alpha, beta) = (closing(Side::Alpha)?, closing(Side::Beta)?);
+        let (alpha, beta) = (settlement(Side::Alpha)?, settlement(Side::Beta)?);
         Ok(self.signed_receipt(Receipt { network: swap.contract().network, contract: id, outcome, alpha, beta }))
     }
 

@@ -12,7 +12,7 @@ use htlc_bitcoin::size;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use swap_contract::bytes::SwapId;
-use swap_contract::document::Closing;
+use swap_contract::document::Settlement;
 use swap_contract::leg::{Side, TxRef};
 use swap_contract::port::{
     Balance, Chain, ChainError, ChainUpdate, Closed, FeeRate, HtlcOp, LegTerms, Presign, Presigned, Quote, QuoteFor, SignedTx, Wallet,
@@ -76,7 +76,7 @@ impl Chain for Bitcoin {
         Ok(self.node.tip().await?)
     }
 
-    async fn closed(&self, terms: &LegTerms, there: &Closing) -> Result<Option<Closed>, ChainError> {
+    async fn closed(&self, terms: &LegTerms, there: &Settlement) -> Result<Option<Closed>, ChainError> {
         self.node.closed(terms, there).await
     }
 

@@ -6,7 +6,7 @@ use crate::rpc::{RpcError, SpentInput};
 use crate::send;
 use bitcoin::{OutPoint, Txid, Witness};
 use htlc_bitcoin::{Htlc, Spending};
-use swap_contract::document::Closing;
+use swap_contract::document::Settlement;
 use swap_contract::leg::Side;
 use swap_contract::port::{ChainError, Closed, LegTerms, MOST_SEARCHED};
 use swap_contract::time::ChainTime;
@@ -15,7 +15,7 @@ use swap_contract::time::ChainTime;
 const MAX_BLOCKS: u64 = 2 * MOST_SEARCHED.0 / (10 * 60 * 1000);
 
 impl Node {
-    pub async fn closed(&self, terms: &LegTerms, there: &Closing) -> Result<Option<Closed>, ChainError> {
+    pub async fn closed(&self, terms: &LegTerms, there: &Settlement) -> Result<Option<Closed>, ChainError> {
         let htlc = send::htlc(terms)?;
         let (Ok(outpoint), Ok(txid)) = (there.htlc.0.parse::<OutPoint>(), there.by.0.parse::<Txid>()) else { return Ok(None) };
         if there.height > self.tip().await?.final_height.0 {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use swap_contract::amount::Sats;
 use swap_contract::bytes::SwapId;
-use swap_contract::document::Closing;
+use swap_contract::document::Settlement;
 use swap_contract::leg::{LegStatus, Side, TxRef};
 use swap_contract::port::{Balance, Chain, ChainError, ChainUpdate, Closed, FeeRate, HtlcOp, LegTerms, Quote, QuoteFor, SignedTx, Wallet};
 use swap_contract::testing::chain::{self, Case, ChainHarness, chain_conformance};
@@ -62,7 +62,7 @@ impl Chain for Fresh {
         self.0.tip().await
     }
 
-    async fn closed(&self, terms: &LegTerms, there: &Closing) -> Result<Option<Closed>, ChainError> {
+    async fn closed(&self, terms: &LegTerms, there: &Settlement) -> Result<Option<Closed>, ChainError> {
         self.0.closed(terms, there).await
     }
 

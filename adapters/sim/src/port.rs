@@ -12,7 +12,7 @@ use futures::channel::mpsc;
 use futures::stream::BoxStream;
 use std::collections::BTreeMap;
 use swap_contract::bytes::{BlockHash, Preimage, SwapId};
-use swap_contract::document::Closing;
+use swap_contract::document::Settlement;
 use swap_contract::leg::{HtlcRef, Side, TxRef};
 use swap_contract::port::{
     Chain, ChainError, ChainUpdate, Closed, ExitKind, HtlcOp, LegTerms, OpKind, Presign, Presigned, QuoteFor, SignedTx,
@@ -270,7 +270,7 @@ impl Chain for SimPort {
         self.online(|state| Ok(state.first_final_block(time)))
     }
 
-    async fn closed(&self, terms: &LegTerms, there: &Closing) -> Result<Option<Closed>, ChainError> {
+    async fn closed(&self, terms: &LegTerms, there: &Settlement) -> Result<Option<Closed>, ChainError> {
         self.online(|state| {
             let entry = state.ledger.htlcs.get(&there.htlc).filter(|entry| entry.htlc.is(terms));
             let Some((how, by, at)) = entry.and_then(|entry| entry.closed.as_ref()) else { return Ok(None) };

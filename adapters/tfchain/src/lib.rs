@@ -46,7 +46,7 @@ use std::sync::Arc;
 use storage::View;
 use subxt_signer::sr25519::Keypair;
 use swap_contract::bytes::{BlockHash, GenesisHash, SwapId};
-use swap_contract::document::{Account, Closing};
+use swap_contract::document::{Account, Settlement};
 use swap_contract::leg::{Side, TxRef};
 use swap_contract::policy::Policy;
 use swap_contract::port::{BetaTerms, Chain, ChainError, ChainUpdate, Closed, HtlcOp, LegTerms, OpKind, SignedTx};
@@ -202,7 +202,7 @@ impl Chain for TfChain {
         self.ask_first_final_block(&session, time).await.map_err(AskError::for_exit)
     }
 
-    async fn closed(&self, terms: &LegTerms, there: &Closing) -> Result<Option<Closed>, ChainError> {
+    async fn closed(&self, terms: &LegTerms, there: &Settlement) -> Result<Option<Closed>, ChainError> {
         let session = self.link.session().await?;
         self.ask_closed(&session, beta(terms)?, there).await.map_err(AskError::for_exit)
     }

@@ -5,7 +5,7 @@ use crate::connect::Session;
 use crate::error::{AskError, not_now};
 use crate::pallet::{Status, id_of};
 use crate::storage::View;
-use swap_contract::document::Closing;
+use swap_contract::document::Settlement;
 use swap_contract::port::{BetaTerms, ChainError, Closed};
 use swap_contract::time::{ChainTime, Span};
 
@@ -13,7 +13,7 @@ use swap_contract::time::{ChainTime, Span};
 const BLOCK: Span = Span::secs(6);
 
 impl TfChain {
-    pub(crate) async fn ask_closed(&self, session: &Session, terms: &BetaTerms, there: &Closing) -> Result<Option<Closed>, AskError> {
+    pub(crate) async fn ask_closed(&self, session: &Session, terms: &BetaTerms, there: &Settlement) -> Result<Option<Closed>, AskError> {
         let Some(id) = id_of(&there.htlc) else { return Ok(None) };
         let view = View::of(session, session.finalised().await?).await?;
         let Some(htlc) = view.htlc(id).await?.filter(|htlc| htlc.fulfils(terms) && htlc.closed_at() == Some(there.height)) else {

@@ -4,7 +4,7 @@
 use crate::amount::{Sats, Units};
 use crate::bytes::{BlockHash, Hashlock, Preimage, PublicKey, Salt, SwapId};
 use crate::decide::RevealPermit;
-use crate::document::{Account, Closing};
+use crate::document::{Account, Settlement};
 use crate::leg::{HtlcRef, Side, Sighting, TxRef};
 use crate::time::{ChainTime, Height, Span, Tip};
 use async_trait::async_trait;
@@ -357,7 +357,7 @@ pub trait Chain: Send + Sync {
 
     /// How an HTLC with exactly these terms ended, for whoever did not follow it. `None` unless the chain shows, for good, that it was
     /// closed there.
-    async fn closed(&self, terms: &LegTerms, there: &Closing) -> Result<Option<Closed>, ChainError> {
+    async fn closed(&self, terms: &LegTerms, there: &Settlement) -> Result<Option<Closed>, ChainError> {
         let _ = (terms, there);
         Err(ChainError::Refused { side: self.side(), reason: "nothing is looked up on this chain".into() })
     }

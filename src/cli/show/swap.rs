@@ -3,7 +3,7 @@
 use super::{amount, at, chain, page, sheet, short, table, text, word};
 use crate::api::{HistoryEntry, LegView, LegWord, Page, SwapExplanation, SwapView, TxView};
 use crate::cli::amount::moment;
-use swap_contract::document::{Closing, Role, SignedReceipt};
+use swap_contract::document::{Role, Settlement, SignedReceipt};
 use swap_contract::event::Fact;
 use swap_contract::explain::Actor;
 use swap_contract::leg::{Inclusion, Side, Sighting};
@@ -112,15 +112,15 @@ pub fn receipt(receipt: &SignedReceipt) -> String {
     sheet(vec![
         ("contract", document.contract.to_string()),
         ("outcome", word(&document.outcome)),
-        ("Bitcoin closed by", closing(&document.alpha)),
-        ("TF Chain closed by", closing(&document.beta)),
+        ("Bitcoin closed by", settlement(&document.alpha)),
+        ("TF Chain closed by", settlement(&document.beta)),
         ("signed by", receipt.signer.to_string()),
         ("signature", format!("{} {}", word(&receipt.signature.scheme), receipt.signature.value)),
     ])
 }
 
-fn closing(closing: &Closing) -> String {
-    format!("{} in block {}", closing.by.0, closing.height)
+fn settlement(settlement: &Settlement) -> String {
+    format!("{} in block {}", settlement.by.0, settlement.height)
 }
 
 pub fn history(history: &Page<HistoryEntry>) -> String {

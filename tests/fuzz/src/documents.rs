@@ -9,10 +9,10 @@ use std::fmt::Debug;
 use swap_contract::amount::{MAX_SATS, Units};
 use swap_contract::bytes::{BlockHash, GenesisHash, OrderId, PageHash, Salt};
 use swap_contract::document::{
-    Account, Acknowledgement, Asset, Beacon, CategorisedUrl, Closing, Considered, Contract, Decision, Document, DocumentError, KEPT_FOR,
-    Kept, LISTING_LIFETIME, Listing, Location, MAX_CONSIDERED, Misdeed, Network, Offer, Order, Profile, ProfilePage, Receipt, Role, Rules,
-    SEARCH_LIFETIME, Search, Sequence, SharedReceipt, Signature, Signed, SignedContract, SignedReceipt, Snapshot, Verdict, parse,
-    verify_party,
+    Account, Acknowledgement, Asset, Beacon, CategorisedUrl, Considered, Contract, Decision, Document, DocumentError, KEPT_FOR, Kept,
+    LISTING_LIFETIME, Listing, Location, MAX_CONSIDERED, Misdeed, Network, Offer, Order, Profile, ProfilePage, Receipt, Role, Rules,
+    SEARCH_LIFETIME, Search, Sequence, Settlement, SharedReceipt, Signature, Signed, SignedContract, SignedReceipt, Snapshot, Verdict,
+    parse, verify_party,
 };
 use swap_contract::leg::{HtlcRef, TxRef};
 use swap_contract::outcome::Outcome;
@@ -274,8 +274,8 @@ fn choice(deal: &Deal) -> (Signed<Acknowledgement>, Signed<Decision>) {
     (acknowledgement, Signed { signature: deal.maker.sign(&document), document })
 }
 
-fn closing(htlc: &str, by: &str) -> Closing {
-    Closing { htlc: HtlcRef(htlc.into()), by: TxRef(by.into()), height: 1234 }
+fn settlement(htlc: &str, by: &str) -> Settlement {
+    Settlement { htlc: HtlcRef(htlc.into()), by: TxRef(by.into()), height: 1234 }
 }
 
 /// Documents of our own fixtures, and those that other implementations signed.
@@ -287,8 +287,8 @@ pub(crate) fn seeds() -> Vec<Seed> {
             network: contract.document.network,
             contract: contract.document.id(),
             outcome: Outcome::Completed,
-            alpha: closing(&format!("{}:0", "bb".repeat(32)), &"aa".repeat(32)),
-            beta: closing(&format!("0x{}", "cc".repeat(32)), "1234-2"),
+            alpha: settlement(&format!("{}:0", "bb".repeat(32)), &"aa".repeat(32)),
+            beta: settlement(&format!("0x{}", "cc".repeat(32)), "1234-2"),
         };
         let (maker, taker) = (deal.maker.sign(&document), deal.taker.sign(&document));
         let shared = SharedReceipt { contract: contract.clone(), receipt: document.clone(), maker, taker };

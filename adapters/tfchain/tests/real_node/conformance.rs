@@ -10,7 +10,7 @@ use std::time::Duration;
 use subxt_signer::sr25519::dev;
 use swap_contract::amount::Units;
 use swap_contract::bytes::SwapId;
-use swap_contract::document::{Account, Closing};
+use swap_contract::document::{Account, Settlement};
 use swap_contract::leg::{Side, TxRef};
 use swap_contract::port::{
     Balance, Chain, ChainError, ChainUpdate, Closed, FeeRate, HtlcOp, LegTerms, OpKind, Quote, QuoteFor, SignedTx, SwapKeys, Wallet,
@@ -64,7 +64,7 @@ impl Chain for Engine {
         self.chain.tip().await
     }
 
-    async fn closed(&self, terms: &LegTerms, there: &Closing) -> Result<Option<Closed>, ChainError> {
+    async fn closed(&self, terms: &LegTerms, there: &Settlement) -> Result<Option<Closed>, ChainError> {
         self.chain.closed(terms, there).await
     }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use swap_contract::amount::{Price, Sats, Units};
 use swap_contract::bytes::{GenesisHash, Hashlock, OfferId, OrderId, PublicKey, Salt, SwapId};
 use swap_contract::document::{
-    Account, Alpha, Asset, Beta, Closing, Contract, Document, Network, Offer, Order, Receipt, Sequence, Tags, parse,
+    Account, Alpha, Asset, Beta, Contract, Document, Network, Offer, Order, Receipt, Sequence, Settlement, Tags, parse,
 };
 use swap_contract::leg::{HtlcRef, TxRef};
 use swap_contract::outcome::Outcome;
@@ -157,11 +157,11 @@ fn receipt(stream: &mut Stream) -> Receipt {
         network: network(stream),
         contract: SwapId(stream.bytes()),
         outcome: stream.pick(&[Outcome::Completed, Outcome::Refunded, Outcome::Abandoned, Outcome::Lost]),
-        alpha: closing(stream),
-        beta: closing(stream),
+        alpha: settlement(stream),
+        beta: settlement(stream),
     }
 }
 
-fn closing(stream: &mut Stream) -> Closing {
-    Closing { htlc: HtlcRef(stream.text()), by: TxRef(stream.text()), height: stream.number() }
+fn settlement(stream: &mut Stream) -> Settlement {
+    Settlement { htlc: HtlcRef(stream.text()), by: TxRef(stream.text()), height: stream.number() }
 }

@@ -27,7 +27,7 @@ pub use misdeed::Misdeed;
 pub use offer::{Offer, Sequence, Tags, check_tags};
 pub use order::Order;
 pub use profile::{CategorisedUrl, Location, Page as ProfilePage, Profile};
-pub use receipt::{Closing, Receipt, SharedReceipt, SignedReceipt};
+pub use receipt::{Receipt, Settlement, SharedReceipt, SignedReceipt};
 pub use signature::{Scheme, Signature};
 pub use watch::{MAX_PACKAGE_BYTES, Package, WATCH_LIFETIME, WatchRequest};
 

@@ -15,7 +15,7 @@ const MAX_NAME_BYTES: usize = 128;
 /// How one leg was closed, as its chain shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Closing {
+pub struct Settlement {
     /// The HTLC.
     pub htlc: HtlcRef,
     /// The transaction that closed it.
@@ -37,9 +37,9 @@ pub struct Receipt {
     /// How it ended.
     pub outcome: Outcome,
     /// What closed the Bitcoin leg.
-    pub alpha: Closing,
+    pub alpha: Settlement,
     /// What closed the TF Chain leg.
-    pub beta: Closing,
+    pub beta: Settlement,
 }
 
 impl Document for Receipt {
@@ -58,7 +58,7 @@ impl Receipt {
         if self.network != contract.network || self.contract != contract.id() {
             return Err(DocumentError::Mismatch { field: "contract", reason: format!("the contract is {}", contract.id()) });
         }
-        for (field, Closing { htlc, by, .. }) in [("alpha", &self.alpha), ("beta", &self.beta)] {
+        for (field, Settlement { htlc, by, .. }) in [("alpha", &self.alpha), ("beta", &self.beta)] {
             check_text(field, &htlc.0, MAX_NAME_BYTES)?;
             check_text(field, &by.0, MAX_NAME_BYTES)?;
         }

@@ -3,7 +3,7 @@
 
 use super::fixture::permit;
 use crate::bytes::{Preimage, Salt};
-use crate::document::Closing;
+use crate::document::Settlement;
 use crate::leg::{Funding, HtlcRef, Inclusion, LegStatus, Side, Sighting, Spend};
 use crate::port::{Chain, ChainError, ChainUpdate, FeeRate, HtlcOp, LegTerms, OpKind, QuoteFor, Redeem, SignedTx, Wallet};
 use crate::time::{ChainTime, Height, Span};
@@ -240,7 +240,7 @@ async fn what_became_of_a_leg_is_found_by_whoever_did_not_follow_it<H: ChainHarn
     h.mine(2).await;
     let spend = only_redeem(&redeemer.look(h).await, &case.preimage);
     let Inclusion::Block(height) = spend.at else { unreachable!("it is in a block") };
-    let there = Closing { htlc: funding.htlc.clone(), by: spend.by.clone(), height: height.0 };
+    let there = Settlement { htlc: funding.htlc.clone(), by: spend.by.clone(), height: height.0 };
     let ended = redeemer.port.tip().await.expect("a tip").time;
     // A stranger that has never heard of the leg.
     let stranger = h.open(Party::Funder).await;
@@ -249,9 +249,9 @@ async fn what_became_of_a_leg_is_found_by_whoever_did_not_follow_it<H: ChainHarn
     h.mine(FINAL).await;
     let closed = stranger.closed(&case.terms, &there).await.expect("a look").expect("it was closed there");
     assert!(closed.redeemed, "it was redeemed");
-    let found = async |closing: Closing| stranger.closed(&case.terms, &closing).await.expect("a look");
-    assert_eq!(found(Closing { height: there.height - 1, ..there.clone() }).await, None, "in that block and no other");
-    assert_eq!(found(Closing { htlc: HtlcRef("x".into()), ..there.clone() }).await, None, "that HTLC and no other");
+    let found = async |there: Settlement| stranger.closed(&case.terms, &there).await.expect("a look");
+    assert_eq!(found(Settlement { height: there.height - 1, ..there.clone() }).await, None, "in that block and no other");
+    assert_eq!(found(Settlement { htlc: HtlcRef("x".into()), ..there.clone() }).await, None, "that HTLC and no other");
     assert_eq!(stranger.closed(&unfunded.terms, &there).await.expect("a look"), None, "with those terms and no others");
     for (terms, was_funded) in [(&case.terms, true), (&unfunded.terms, false)] {
         // A node may tell the time of a block by the ten before it.

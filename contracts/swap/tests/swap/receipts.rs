@@ -1,13 +1,13 @@
 //! Receipts: who may say what of which contract.
 
 use swap_contract::bytes::SwapId;
-use swap_contract::document::{Asset, Closing, Receipt, SharedReceipt, SignedReceipt};
+use swap_contract::document::{Asset, Receipt, Settlement, SharedReceipt, SignedReceipt};
 use swap_contract::leg::{HtlcRef, TxRef};
 use swap_contract::outcome::Outcome;
 use swap_contract::testing::fixture::{Deal, Person};
 
-fn closing(htlc: &str, by: &str) -> Closing {
-    Closing { htlc: HtlcRef(htlc.into()), by: TxRef(by.into()), height: 1234 }
+fn settlement(htlc: &str, by: &str) -> Settlement {
+    Settlement { htlc: HtlcRef(htlc.into()), by: TxRef(by.into()), height: 1234 }
 }
 
 fn receipt(deal: &Deal, signer: &Person, change: impl FnOnce(&mut Receipt)) -> SignedReceipt {
@@ -16,8 +16,8 @@ fn receipt(deal: &Deal, signer: &Person, change: impl FnOnce(&mut Receipt)) -> S
         network: contract.network,
         contract: contract.id(),
         outcome: Outcome::Completed,
-        alpha: closing("bb:0", "aa"),
-        beta: closing("0xcc", "1234-2"),
+        alpha: settlement("bb:0", "aa"),
+        beta: settlement("0xcc", "1234-2"),
     };
     change(&mut document);
     SignedReceipt { signature: signer.sign(&document), signer: signer.account(), document }

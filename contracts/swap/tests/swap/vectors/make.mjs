@@ -22,7 +22,7 @@ const offer = (owner) => ({
   tags: { name: "café ☕ \"TFT\"", category: "currency", "ä": "ö\\/" }, reach: "https://maker.example/twinswap",
 });
 const alice = people.sr25519.address;
-const closing = (htlc, by, height) => ({ htlc, by, height });
+const settlement = (htlc, by, height) => ({ htlc, by, height });
 const documents = [
   ...Object.entries(people).map(([type, pair]) => ["offer", offer(pair.address), pair, type]),
   ["order", {
@@ -39,7 +39,7 @@ const documents = [
     beta: { amount: "10000000000", sender: bob, recipient: alice, latest_refund_after: "1774021600000" },
     policy: "mainnet", maker_salt: "a5".repeat(32), taker_salt: "5a".repeat(32), countersign_by: "1774000120",
   }],
-  ["receipt", { network, contract: "cc".repeat(32), outcome: "completed", alpha: closing(`${"bb".repeat(32)}:0`, "aa".repeat(32), "800000"), beta: closing(`0x${"dd".repeat(32)}`, "1234-2", "1234") }],
+  ["receipt", { network, contract: "cc".repeat(32), outcome: "completed", alpha: settlement(`${"bb".repeat(32)}:0`, "aa".repeat(32), "800000"), beta: settlement(`0x${"dd".repeat(32)}`, "1234-2", "1234") }],
 ];
 const cases = documents.map(([name, document, pair = people.sr25519, scheme = "sr25519"]) => {
   const canonical = canonicalize(document);
