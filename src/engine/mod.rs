@@ -17,6 +17,7 @@ mod misdeeds;
 mod offers;
 mod package;
 mod profile;
+mod received;
 pub mod restore;
 mod seal;
 mod start;
@@ -93,6 +94,8 @@ struct Inner {
     tips: watch::Receiver<Tips>,
     changed: broadcast::Sender<SwapView>,
     tries: Tries,
+    /// When it started, by this computer's clock.
+    started_at: UnixTime,
     /// One decision about money that is promised at a time.
     market: Mutex<()>,
     copies: CopySettings,

@@ -4,12 +4,14 @@ mod copies;
 mod market;
 mod memory;
 mod misdeeds;
+mod sealed_orders;
 mod swaps;
 mod wallet;
 mod watch;
 
 pub use market::{Decided, NewOrder, OfferRow, OrderRow};
 pub use memory::MemoryStore;
+pub use sealed_orders::SealedRow;
 pub use swaps::{NewSwap, OutboxRow, StoredSwap};
 pub use watch::Watched;
 

@@ -3,6 +3,7 @@
 mod choice;
 mod discovery;
 mod restore;
+mod sealed;
 mod watcher;
 mod world;
 

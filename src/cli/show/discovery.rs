@@ -50,6 +50,9 @@ pub fn misdeeds(misdeeds: &MisdeedList) -> String {
             Misdeed::Omission { snapshot, .. } => ("did not list whom it had promised to list", snapshot.document.at),
             Misdeed::OrderLeftOut { decision, .. } => ("left out an order that it had acknowledged", decision.document.decide_at),
             Misdeed::TwoDecisions { one, .. } => ("decided a round twice", one.document.decide_at),
+            Misdeed::RoundChanged { decision, .. } => {
+                ("decided on other orders than it had closed a round with", decision.document.decide_at)
+            }
         };
         vec![known.accused.to_string(), what.to_owned(), moment(when.0)]
     })

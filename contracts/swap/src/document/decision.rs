@@ -54,6 +54,8 @@ pub enum Verdict {
     Chosen,
     /// Others came first, and less was left of the offer than it asks for.
     Outranked,
+    /// It was sealed, and its taker did not reveal it in time.
+    Unrevealed,
     /// The maker could not take it, whatever its rank.
     Refused(String),
 }
@@ -64,9 +66,9 @@ pub enum Verdict {
 pub struct Considered {
     /// The order.
     pub order: OrderId,
-    /// TFT units.
+    /// TFT units; none if it was not revealed.
     pub amount: Units,
-    /// Its price.
+    /// Its price; the offer's if it was not revealed.
     pub price: Price,
     /// What becomes of it.
     pub verdict: Verdict,
@@ -78,6 +80,11 @@ impl Considered {
         Self { order: order.id(), amount: order.amount, price: order.price, verdict: Verdict::Outranked }
     }
 
+    /// A sealed order whose amount and price nobody has shown.
+    pub fn unrevealed(order: OrderId, offer: &Offer) -> Self {
+        Self { order, amount: Units(0), price: offer.price, verdict: Verdict::Unrevealed }
+    }
+
     /// The same order, and why the maker cannot take it.
     pub fn refuse(&mut self, reason: &str) {
         let mut end = reason.len().min(MAX_REASON_BYTES);
@@ -87,8 +94,11 @@ impl Considered {
         self.verdict = Verdict::Refused(reason[..end].chars().filter(|c| !c.is_control()).collect());
     }
 
-    fn is_refused(&self) -> bool {
-        matches!(self.verdict, Verdict::Refused(_))
+    fn is_out(&self) -> bool {
+        match self.verdict {
+            Verdict::Refused(_) | Verdict::Unrevealed => true,
+            Verdict::Chosen | Verdict::Outranked => false,
+        }
     }
 }
 
@@ -120,7 +130,7 @@ impl Document for Decision {
 
 /// Whether it depends on a draw who is chosen: there is not enough for all, and two prices are equal.
 pub fn needs_draw(available: Units, orders: &[Considered]) -> bool {
-    let takeable: Vec<&Considered> = orders.iter().filter(|order| !order.is_refused()).collect();
+    let takeable: Vec<&Considered> = orders.iter().filter(|order| !order.is_out()).collect();
     let wanted: u128 = takeable.iter().map(|order| u128::from(order.amount.0)).sum();
     let mut prices: Vec<Price> = takeable.iter().map(|order| order.price).collect();
     prices.sort_by(Price::compare);
@@ -135,14 +145,14 @@ pub fn draw(beacon: Option<&Beacon>, offer: &OfferId, order: &OrderId) -> [u8; 3
 }
 
 impl Decision {
-    /// Ranks the orders and takes from the first on whatever is left for. Their verdicts matter only where they are refused. The
-    /// order in which they are given does not matter. A beacon is used only if [`needs_draw`].
+    /// Ranks the orders and takes from the first on whatever is left for. Their verdicts matter only where they are refused or not
+    /// revealed. The order in which they are given does not matter. A beacon is used only if [`needs_draw`].
     pub fn make(offer: &Offer, decide_at: UnixTime, available: Units, beacon: Option<Beacon>, mut orders: Vec<Considered>) -> Self {
         let id = offer.id();
         let beacon = beacon.filter(|_| needs_draw(available, &orders));
         orders.sort_by(|a, b| rank(offer.gives, &id, beacon.as_ref(), a, b));
         let mut left = available.0;
-        for order in orders.iter_mut().filter(|order| !order.is_refused()) {
+        for order in orders.iter_mut().filter(|order| !order.is_out()) {
             order.verdict = match left.checked_sub(order.amount.0) {
                 Some(rest) => {
                     left = rest;
@@ -174,8 +184,12 @@ impl Decision {
             return Err(DocumentError::OutOfBounds { field: "orders", reason: format!("at most {MAX_CONSIDERED}, each once") });
         }
         for order in &self.orders {
-            if let Verdict::Refused(reason) = &order.verdict {
-                check_text("reason", reason, MAX_REASON_BYTES)?;
+            match &order.verdict {
+                Verdict::Refused(reason) => check_text("reason", reason, MAX_REASON_BYTES)?,
+                Verdict::Unrevealed if *order != Considered::unrevealed(order.order, offer) => {
+                    return mismatch("orders", "nobody knows the amount and price of an order that was not revealed");
+                }
+                Verdict::Unrevealed | Verdict::Chosen | Verdict::Outranked => {}
             }
         }
         if self.beacon.is_some() != needs_draw(self.available, &self.orders) {
@@ -193,8 +207,8 @@ impl Decision {
 }
 
 fn rank(gives: Asset, offer: &OfferId, beacon: Option<&Beacon>, a: &Considered, b: &Considered) -> Ordering {
-    if a.is_refused() || b.is_refused() {
-        return a.is_refused().cmp(&b.is_refused()).then(a.order.cmp(&b.order));
+    if a.is_out() || b.is_out() {
+        return a.is_out().cmp(&b.is_out()).then(a.order.cmp(&b.order));
     }
     let by_price = match gives {
         Asset::Tft => b.price.compare(&a.price),

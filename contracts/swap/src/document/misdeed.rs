@@ -1,7 +1,7 @@
 //! Proofs that somebody has signed two things that cannot both be: anybody can check them with nothing else at hand, whoever brings
 //! them.
 
-use super::{Account, Acknowledgement, Decision, Document, DocumentError, Kept, Listing, Network, Signed, Snapshot};
+use super::{Account, Acknowledgement, Closing, Decision, Document, DocumentError, Kept, Listing, Network, Signed, Snapshot};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -36,6 +36,16 @@ pub enum Misdeed {
         one: Box<Signed<Decision>>,
         /// The other.
         other: Box<Signed<Decision>>,
+    },
+    /// A maker decided on other orders than those that it had closed a round with: it added one that knew the sealed ones, or left
+    /// one out.
+    RoundChanged {
+        /// The maker's account, by which it signs.
+        maker: Account,
+        /// The orders that it had.
+        closing: Box<Signed<Closing>>,
+        /// The decision on that round.
+        decision: Box<Signed<Decision>>,
     },
 }
 
@@ -92,6 +102,15 @@ impl Misdeed {
                 }
                 Ok(*maker)
             }
+            Misdeed::RoundChanged { maker, closing, decision } => {
+                is_network(&decision.document.network)?;
+                closing.by(maker)?;
+                decision.by(maker)?;
+                if !closing.document.is_broken_by(&decision.document) {
+                    return Err(proves_nothing("the decision is on these orders, or about another round"));
+                }
+                Ok(*maker)
+            }
         }
     }
 
@@ -106,6 +125,7 @@ impl Misdeed {
                 let (one, other) = (one.document.hash(), other.document.hash());
                 [maker.0, one.min(other), one.max(other)]
             }
+            Misdeed::RoundChanged { maker, closing, decision } => [maker.0, closing.document.hash(), decision.document.hash()],
         };
         Sha256::digest(parts.concat()).into()
     }
