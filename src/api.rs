@@ -17,7 +17,7 @@ pub use discovery::{
 };
 pub use market::{
     BrowseOffers, Countersign, Deadlines, Direction, OfferPreview, OfferState, OfferSubmit, OfferTerms, OfferView, OrderAnswer,
-    OrderChoice, OrderState, OrderSubmit, OrderView, PlaceOrder, StepCost,
+    OrderChoice, OrderState, OrderSubmit, OrderView, PlaceOrder, SealOrder, StepCost,
 };
 pub use profile::{GetProfile, SetProfile};
 pub use reputation::{CountedClaim, CountedReceipt, GetReputation, ListReceipts, ReputationView, SignReceipt};

@@ -278,4 +278,7 @@ pub struct OfferTake {
     pub amount: Units,
     /// No worse price than this: at most so much for TFT, at least so much for BTC.
     pub limit: Price,
+    /// Whether the maker sees amount and price only when the round is closed.
+    #[serde(default)]
+    pub sealed: bool,
 }

@@ -5,7 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use swap_contract::amount::{Price, Sats, Units};
 use swap_contract::bytes::{OfferId, OrderId, SwapId};
-use swap_contract::document::{Acknowledgement, Asset, Contract, Decision, Offer, Order, SharedReceipt, Signature, Signed, Tags};
+use swap_contract::document::{
+    Acknowledgement, Asset, Closing, Contract, Decision, Offer, Order, SealedOrder, SharedReceipt, Signature, Signed, Tags,
+};
 use swap_contract::event::Step;
 use swap_contract::time::{ChainTime, Span, UnixTime};
 
@@ -148,6 +150,9 @@ pub struct OrderSubmit {
     pub amount: Units,
     /// The offer's price unless said otherwise; may only be better for the maker.
     pub price: Option<Price>,
+    /// Whether the maker sees amount and price only when the round is closed.
+    #[serde(default)]
+    pub sealed: bool,
 }
 
 /// Who placed an order.
@@ -193,6 +198,8 @@ pub struct OrderView {
     pub offer: OfferId,
     /// What it trades.
     pub amount: AmountPair,
+    /// Whether it was sealed until its round was closed.
+    pub sealed: bool,
     /// When the maker decides on it, or did, once that is known.
     pub decide_at: Option<UnixTime>,
     /// The swap it led to.
@@ -204,6 +211,8 @@ pub struct OrderView {
 pub struct OrderChoice {
     /// That it will be considered, and when.
     pub acknowledgement: Option<Signed<Acknowledgement>>,
+    /// With which orders the round was closed before the sealed ones were revealed, if any was sealed.
+    pub closing: Option<Signed<Closing>>,
     /// How it was decided, on this order and all others of its waiting period. A maker whose decision leaves out an order that it
     /// has acknowledged has cheated.
     pub decision: Option<Signed<Decision>>,
@@ -219,6 +228,12 @@ pub struct OrderAnswer {
     /// The maker's word that it will be considered, and when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledgement: Option<Signed<Acknowledgement>>,
+    /// Whether the maker has its seal alone. It is revealed with `order.place` when the round is closed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sealed: bool,
+    /// With which orders the round was closed before the sealed ones were revealed, if any was sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closing: Option<Signed<Closing>>,
     /// How the maker decided on it and on the others, once it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<Signed<Decision>>,
@@ -244,6 +259,17 @@ pub struct Countersign {
 pub struct PlaceOrder {
     /// The signed order.
     pub signed: Signed<Order>,
+    /// Completed swaps of the taker's: between orders of the same price the better reputation comes first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receipts: Vec<SharedReceipt>,
+}
+
+/// A sealed order as it travels to the maker.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SealOrder {
+    /// The signed seal.
+    pub signed: Signed<SealedOrder>,
     /// Completed swaps of the taker's: between orders of the same price the better reputation comes first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub receipts: Vec<SharedReceipt>,

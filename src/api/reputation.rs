@@ -63,6 +63,8 @@ pub struct CountedReceipt {
 pub struct CountedClaim {
     /// The contract.
     pub swap: SwapId,
+    /// With whom.
+    pub counterparty: Account,
     /// When it was to be countersigned.
     pub at: UnixTime,
     /// What it takes away, in thousandths.
@@ -92,6 +94,6 @@ pub struct ReputationView {
     pub contradictions: bool,
     /// Whether it was asked for its receipts just now, and answered.
     pub asked: bool,
-    /// Receipts that it showed and that are none, or are not on both chains.
-    pub wrong: u32,
+    /// Whether it showed a receipt that is none, or that is not on both chains.
+    pub shown_falsely: bool,
 }

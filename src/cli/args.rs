@@ -268,7 +268,7 @@ Examples:
   twinswap offer take --best --gives tft --amount 1000tft --limit 250sat/1tft   # at that price or a lower one
   twinswap offer take --best --gives btc --amount 1000tft --limit 240sat/1tft   # at that price or a higher one
 
-A maker that is away or refuses is passed over for the next best. Exits with 4 if nobody takes the order.")]
+With --sealed the order is as `twinswap order submit --help` says. A maker that is away or refuses is passed over for the next best. Exits with 4 if nobody takes the order.")]
     Take(TakeArgs),
     /// One offer, with the command that takes it
     Show(IdArg),
@@ -343,6 +343,9 @@ pub struct TakeArgs {
     /// No worse price than this: `twinswap book` shows what there is
     #[arg(long, value_name = "PRICE")]
     pub limit: PriceArg,
+    /// Show the maker amount and price only when its round is closed: it cannot tell them to a friend in time
+    #[arg(long)]
+    pub sealed: bool,
 }
 
 #[derive(Debug, Args)]
@@ -399,7 +402,13 @@ pub enum OrderCommand {
     #[command(after_help = "\
 Examples:
   twinswap offer list --reach rmb:42
-  twinswap order submit --reach rmb:42 --offer <ID> --amount 1000tft")]
+  twinswap order submit --reach rmb:42 --offer <ID> --amount 1000tft
+  twinswap order submit --reach rmb:42 --offer <ID> --amount 1000tft --price 251sat/1tft --sealed
+
+With --sealed the maker first gets the order's id alone. It signs which orders it has when the waiting period is over, and only then
+your engine shows it the order: whoever knows your price cannot join the round any more. Keep the engine running until then: an order
+that is not shown within half a minute loses its place, and nothing else. What others sealed before, several of them at different
+prices perhaps, they may show or not.")]
     Submit(OrderArgs),
     /// Orders placed and received, newest first
     List(PageArgs),
@@ -425,6 +434,9 @@ pub struct OrderArgs {
     /// The offer's price unless said otherwise; only a better one for the maker is taken
     #[arg(long)]
     pub price: Option<PriceArg>,
+    /// Show the maker amount and price only when its round is closed: it cannot tell them to a friend in time
+    #[arg(long)]
+    pub sealed: bool,
 }
 
 #[derive(Debug, Subcommand)]

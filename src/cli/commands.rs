@@ -188,7 +188,7 @@ impl TakeArgs {
     fn take(&self) -> Result<OfferTake, CliError> {
         let limit = self.limit.0;
         let amount = self.amount.units(Some(limit)).map_err(|reason| CliError::Usage(format!("--amount: {reason}")))?;
-        Ok(OfferTake { gives: self.gives.into(), amount, limit })
+        Ok(OfferTake { gives: self.gives.into(), amount, limit, sealed: self.sealed })
     }
 }
 
@@ -196,7 +196,7 @@ impl OrderArgs {
     fn order(&self) -> Result<OrderSubmit, CliError> {
         let price = self.price.map(|price| price.0);
         let amount = self.amount.units(price).map_err(|reason| CliError::Usage(format!("--amount: {reason}")))?;
-        Ok(OrderSubmit { reach: self.reach.clone(), offer: self.offer, amount, price })
+        Ok(OrderSubmit { reach: self.reach.clone(), offer: self.offer, amount, price, sealed: self.sealed })
     }
 }
 

@@ -69,7 +69,8 @@ impl Engine {
                 reasons.push("no time is left for others; try again".into());
                 break;
             }
-            let order = OrderSubmit { reach: offer.reach.clone(), offer: offer.id(), amount: take.amount, price: None };
+            let order =
+                OrderSubmit { reach: offer.reach.clone(), offer: offer.id(), amount: take.amount, price: None, sealed: take.sealed };
             match self.order_submit(order).await {
                 Ok(view) => return Ok(view),
                 // The maker's doing: nothing was ordered, or the maker has refused it for good.

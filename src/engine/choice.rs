@@ -1,9 +1,10 @@
 //! The choice among orders: the maker's, when a waiting period is over, and the taker's look at whether it was a fair one.
 //!
 //! A round is what waits under one offer until one moment. It is decided at once and for good: the signed decision and what it is to
-//! each order are one write.
+//! each order are one write. A round with sealed orders is closed first: its orders are signed before any of them is shown.
 
 use super::Engine;
+use super::received::NOT_REVEALED;
 use crate::api::{Direction, OrderAnswer, OrderChoice, OrderState};
 use crate::error::ApiError;
 use crate::store::{Decided, OrderRow};
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use swap_contract::amount::{Sats, Units};
 use swap_contract::bytes::{OfferId, OrderId};
 use swap_contract::document::{
-    Account, Acknowledgement, Beacon, Considered, Contract, Decision, DocumentError, Misdeed, Signed, Verdict, needs_draw,
+    Account, Acknowledgement, Beacon, Closing, Considered, Contract, Decision, DocumentError, Misdeed, Signed, Verdict, needs_draw,
 };
 use swap_contract::port::SwapKeys;
 use swap_contract::time::{ChainTime, Span, UnixTime};
@@ -46,20 +47,28 @@ impl Open {
     }
 }
 
+/// The orders of a round.
+#[derive(Default)]
+struct Round {
+    shown: Vec<OrderRow>,
+    sealed: Vec<OrderId>,
+}
+
 impl Engine {
     /// The maker's side: lets go of contracts that were not countersigned in time, and decides rounds that are over. Says how many
     /// orders there were.
     pub(super) async fn decide(&self) -> Result<usize, ApiError> {
         let _guard = self.market_lock().await;
         let received = self.pending(Direction::Received).await?;
-        let count = received.len();
+        let sealed = self.store().sealed_orders().await?;
+        let count = received.len().saturating_add(sealed.len());
         let now = self.now();
-        let mut rounds: BTreeMap<(OfferId, UnixTime), Vec<OrderRow>> = BTreeMap::new();
+        let mut rounds: BTreeMap<(OfferId, UnixTime), Round> = BTreeMap::new();
         for row in received {
             let id = row.signed.document.id();
             match row.state {
                 OrderState::Waiting if row.decide_at <= now => {
-                    rounds.entry((row.signed.document.offer, row.decide_at)).or_default().push(row);
+                    rounds.entry((row.signed.document.offer, row.decide_at)).or_default().shown.push(row);
                 }
                 OrderState::Offered if is_late(&row, now, self.policy().clock_skew) => {
                     let states = (OrderState::Offered, OrderState::Expired);
@@ -73,13 +82,19 @@ impl Engine {
                 | OrderState::Cancelled => {}
             }
         }
+        for row in sealed {
+            let (offer, decide_at) = row.round();
+            if decide_at <= now {
+                rounds.entry((offer, decide_at)).or_default().sealed.push(row.signed.document.order);
+            }
+        }
         let mut undecided = BTreeSet::new();
-        for ((offer, decide_at), orders) in rounds {
+        for ((offer, decide_at), round) in rounds {
             // What a round leaves over is the next one's.
             if undecided.contains(&offer) {
                 continue;
             }
-            match self.decide_round(decide_at, &orders).await {
+            match self.decide_round(offer, decide_at, &round).await {
                 Ok(true) => {}
                 Ok(false) => drop(undecided.insert(offer)),
                 Err(failure) => {
@@ -91,14 +106,17 @@ impl Engine {
         Ok(count)
     }
 
-    /// Decides a round, unless what it is drawn by is not known yet.
-    async fn decide_round(&self, decide_at: UnixTime, rows: &[OrderRow]) -> Result<bool, ApiError> {
-        let Some(first) = rows.first() else { return Ok(true) };
-        let (offer, id) = (&first.offer, first.signed.document.offer);
+    /// Decides a round, unless sealed orders may still be revealed, or what it is drawn by is not known yet.
+    async fn decide_round(&self, id: OfferId, decide_at: UnixTime, round: &Round) -> Result<bool, ApiError> {
+        if !round.sealed.is_empty() && !self.is_over(self.close(id, decide_at, round).await?) {
+            return Ok(false);
+        }
+        let rows = round.shown.as_slice();
         let stored = self.store().offer(&id).await?.ok_or(ApiError::NotFound { what: "offer" })?;
+        let offer = &stored.signed.document;
         let available = Units(offer.max.0.saturating_sub(stored.taken));
         let now = self.now();
-        let mut orders: Vec<Considered> = rows.iter().map(|row| Considered::acceptable(&row.signed.document, 0)).collect();
+        let mut orders: Vec<Considered> = rows.iter().map(considered).collect();
         for (row, considered) in rows.iter().zip(&mut orders) {
             if stored.cancelled {
                 considered.refuse("the offer was taken back");
@@ -106,12 +124,7 @@ impl Engine {
                 considered.refuse("the order expired");
             }
         }
-        // Only where something depends on it is a reputation looked at.
-        if needs_draw(available, &orders) {
-            for (row, considered) in rows.iter().zip(&mut orders) {
-                considered.reputation = self.counted(&row.signed.document.delegate).await?;
-            }
-        }
+        orders.extend(round.sealed.iter().map(|order| Considered::unrevealed(*order, offer)));
         let beacon = match needs_draw(available, &orders) {
             true => match self.chains().beta.first_final_block(ChainTime::from_secs(decide_at.0)).await? {
                 Some((height, hash)) => Some(Beacon { height: height.0, hash }),
@@ -139,6 +152,20 @@ impl Engine {
             }
         }
         Ok(true)
+    }
+
+    /// Signs which orders a round has, once. Says when that was.
+    async fn close(&self, offer: OfferId, decide_at: UnixTime, round: &Round) -> Result<UnixTime, ApiError> {
+        if let Some((_, at)) = self.store().closing(&offer, decide_at).await? {
+            return Ok(at);
+        }
+        let shown = round.shown.iter().map(|row| row.signed.document.id());
+        let orders = shown.chain(round.sealed.iter().copied()).collect();
+        let (document, now) = (Closing { network: self.rules().network, offer, decide_at, orders }, self.now());
+        let signed = Signed { signature: self.keys().sign(&document), document };
+        self.keep("closing", self.store().keep_closing(&signed, now)).await?;
+        debug!(%offer, sealed = round.sealed.len(), "a round is closed: what is sealed may be revealed");
+        Ok(now)
     }
 
     /// Contracts for all that are chosen, besides those that were drawn up already. Says for whom first there can be none, and why.
@@ -198,30 +225,13 @@ impl Engine {
         Ok(Signed { signature: self.keys().sign(&contract), document: contract })
     }
 
-    /// This maker's word on an order. It is never in a round that has been drawn already, or may have been.
-    pub(super) async fn acknowledge(
-        &self,
-        offer: OfferId,
-        order: OrderId,
-        period: Span,
-        waiting: &[&OrderRow],
-    ) -> Result<Signed<Acknowledgement>, ApiError> {
-        let now = self.now();
-        // The period runs from the first order on, for all of them.
-        let running = waiting.iter().map(|row| row.decide_at).filter(|decide_at| *decide_at > now).min();
-        let decided = self.store().last_round(&offer).await?;
-        let over = waiting.iter().map(|row| row.decide_at).filter(|decide_at| *decide_at <= now).chain(decided).max();
-        let next = over.map_or(UnixTime(0), |over| UnixTime(over.0.saturating_add(1)));
-        let decide_at = running.unwrap_or(now.plus(period).max(next));
-        let document = Acknowledgement { network: self.rules().network, offer, order, decide_at };
-        Ok(Signed { signature: self.keys().sign(&document), document })
-    }
-
     /// What the maker has signed about an order: the choice it was part of. Whoever asks can repeat it.
     pub async fn order_choice(&self, id: OrderId) -> Result<OrderChoice, ApiError> {
         let row = self.store().order(&id).await?.ok_or(ApiError::NotFound { what: "order" })?;
-        let decision = self.store().decision(&row.signed.document.offer, row.decide_at).await?;
-        Ok(OrderChoice { acknowledgement: row.acknowledgement, decision })
+        let offer = row.signed.document.offer;
+        let decision = self.store().decision(&offer, row.decide_at).await?;
+        let closing = self.store().closing(&offer, row.decide_at).await?.map(|(signed, _)| signed);
+        Ok(OrderChoice { acknowledgement: row.acknowledgement, closing, decision })
     }
 
     /// The taker's side: keeps what the maker has signed about an order, if it is right. Trade does not depend on it: what is agreed
@@ -238,7 +248,13 @@ impl Engine {
                 Err(reason) => warn!(%order, %reason, "the maker's acknowledgement is none"),
             }
         }
-        let (Some(acknowledged), Some(signed)) = (acknowledged, &answer.decision) else { return Ok(()) };
+        let Some(acknowledged) = acknowledged else { return Ok(()) };
+        match answer.closing.as_ref().map(|signed| (signed, signed.verify(&row.offer, &acknowledged))) {
+            Some((signed, Ok(_))) => self.keep("closing", self.store().keep_closing(signed, self.now())).await?,
+            Some((_, Err(reason))) => warn!(%order, %reason, "the maker has not closed the round as it has to"),
+            None => {}
+        }
+        let Some(signed) = &answer.decision else { return Ok(()) };
         match self.check_decision(row, &acknowledged, signed, answer.state).await {
             Ok(()) => Ok(self.store().keep_decision(signed).await?),
             Err(failure) if failure.is_passing() => Err(failure),
@@ -257,7 +273,11 @@ impl Engine {
             let (acknowledgement, decision) = (Box::new(acknowledgement), Box::new(decision.clone()));
             proofs.push(Misdeed::OrderLeftOut { maker, acknowledgement, decision });
         }
-        if let Some(one) = self.store().decision(&decision.document.offer, decision.document.decide_at).await? {
+        let Decision { offer, decide_at, .. } = &decision.document;
+        if let Some((closing, _)) = self.store().closing(offer, *decide_at).await? {
+            proofs.push(Misdeed::RoundChanged { maker, closing: Box::new(closing), decision: Box::new(decision.clone()) });
+        }
+        if let Some(one) = self.store().decision(offer, *decide_at).await? {
             proofs.push(Misdeed::TwoDecisions { maker, one: Box::new(one), other: Box::new(decision.clone()) });
         }
         for proof in proofs.iter().filter(|proof| proof.check(&self.rules().network).is_ok()) {
@@ -279,7 +299,11 @@ impl Engine {
             return unfair("it is about another round");
         }
         if decision.leaves_out(acknowledged) {
-            return unfair("it leaves this order out, which was to be considered");
+            return unfair("it leaves this order out, or counts another reputation than it was acknowledged with");
+        }
+        let closing = self.store().closing(&decision.offer, decision.decide_at).await?;
+        if closing.is_some_and(|(signed, _)| signed.document.is_broken_by(decision)) {
+            return unfair("it is on other orders than those that the round was closed with");
         }
         let is_chosen = decision.verdict(&acknowledged.order) == Some(&Verdict::Chosen);
         match state {
@@ -313,9 +337,16 @@ fn answers(decision: &Decision, mut contracts: BTreeMap<OrderId, Signed<Contract
     let answer = |order: &Considered, contract: Option<Signed<Contract>>| match (&order.verdict, contract) {
         (Verdict::Chosen, Some(contract)) => Ok(contract),
         (Verdict::Refused(reason), _) => Err(reason.clone()),
+        (Verdict::Unrevealed, _) => Err(NOT_REVEALED.into()),
         (Verdict::Chosen | Verdict::Outranked, _) => Err("other orders came first, by their price or by the draw".into()),
     };
     decision.orders.iter().map(|order| Decided { id: order.order, answer: answer(order, contracts.remove(&order.order)) }).collect()
+}
+
+/// An order as it was acknowledged.
+fn considered(row: &OrderRow) -> Considered {
+    let reputation = row.acknowledgement.as_ref().map_or(0, |signed| signed.document.reputation);
+    Considered::acceptable(&row.signed.document, reputation)
 }
 
 fn is_late(row: &OrderRow, now: UnixTime, skew: Span) -> bool {

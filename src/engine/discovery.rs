@@ -43,6 +43,9 @@ const SEARCH_FOR: (Span, Span) = (Span::secs(10), Span::secs(45));
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Calls for others' searches at the same time.
 const CALLS_FOR_OTHERS: usize = 16;
+/// Blocks are read for a stranger this often at most.
+const SEARCH_EVERY: Duration = Duration::from_secs(60);
+
 /// That an aggregator has run on this data folder.
 const HAS_LISTED: &str = "has_listed";
 
@@ -94,6 +97,8 @@ pub(super) struct Discovery {
     calls_for_others: Semaphore,
     /// One listing is signed at a time: no two have the same epoch.
     listing: tokio::sync::Mutex<()>,
+    /// When Bitcoin's blocks were last read for a stranger.
+    searched: Mutex<Option<Duration>>,
     /// An aggregator that was started again lists nobody until its earlier promises are over.
     lists_from: Duration,
 }
@@ -116,6 +121,7 @@ impl Discovery {
             calls: Semaphore::new(CONCURRENT_CALLS),
             calls_for_others: Semaphore::new(CALLS_FOR_OTHERS),
             listing: tokio::sync::Mutex::default(),
+            searched: Mutex::default(),
             lists_from,
         }
     }
@@ -126,6 +132,16 @@ impl Discovery {
 
     fn aggregators(&self) -> MutexGuard<'_, Aggregators> {
         self.aggregators.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether blocks may be read for a stranger now: once in a while.
+    pub(super) fn may_search(&self, elapsed: Duration) -> bool {
+        let mut searched = self.searched.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = searched.is_none_or(|at| elapsed.saturating_sub(at) >= SEARCH_EVERY);
+        if may {
+            *searched = Some(elapsed);
+        }
+        may
     }
 
     pub(super) fn shows_receipts(&self) -> bool {
@@ -458,13 +474,18 @@ impl Engine {
         self.discovery().gossip().contacts.some(count, |_| false)
     }
 
-    /// Whether this engine has to do with an account: a proof against it matters here.
-    pub(super) fn has_met(&self, who: &Account) -> bool {
+    /// Whether this engine has found an account.
+    fn has_met(&self, who: &Account) -> bool {
         let is_contact = |gossip: &Gossip| {
             let mut listings = gossip.contacts.all().filter_map(|(_, contact)| contact.listing.as_ref());
             listings.any(|listing| listing.document().subject == *who)
         };
         is_contact(&self.discovery().gossip()) || self.discovery().aggregators().knows(who) || self.discovery().book().has_maker(who)
+    }
+
+    /// Whether this engine has to do with an account, or has its receipts: a proof against it matters here.
+    pub(super) async fn has_to_do_with(&self, who: &Account) -> Result<bool, ApiError> {
+        Ok(self.has_met(who) || !self.store().receipt_dates(who, self.counts_since(), 1).await?.is_empty())
     }
 
     /// Somebody has cheated: nothing more is asked of it, and its offers leave the book.

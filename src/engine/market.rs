@@ -3,7 +3,7 @@
 use super::Engine;
 use super::driver::Command;
 use super::host::{Deed, Moment};
-use crate::api::{Countersign, Direction, OfferState, OfferView, OrderAnswer, OrderState, OrderSubmit, OrderView, PlaceOrder};
+use crate::api::{Countersign, Direction, OfferState, OfferView, OrderAnswer, OrderState, OrderSubmit, OrderView, PlaceOrder, SealOrder};
 use crate::bus::BusError;
 use crate::error::ApiError;
 use crate::store::{NewOrder, NewSwap, OrderRow};
@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 use swap_contract::bytes::{OrderId, Salt};
-use swap_contract::document::{Asset, Contract, MAX_CONSIDERED, Order, Role, Signed, SignedContract, verify_party};
+use swap_contract::document::{Asset, Closing, Contract, MAX_CONSIDERED, Order, Role, SealedOrder, Signed, SignedContract, verify_party};
 use swap_contract::leg::Side;
 use swap_contract::port::SwapKeys;
 use swap_contract::swap::Swap;
@@ -22,7 +22,7 @@ use tracing::{debug, info, warn};
 /// How often waiting orders are looked at.
 const TICK: Duration = Duration::from_millis(500);
 /// Orders that may wait under one offer.
-const MAX_WAITING: usize = MAX_CONSIDERED;
+pub(super) const MAX_WAITING: usize = MAX_CONSIDERED;
 /// Makers that are asked at the same time.
 const CONCURRENT_CALLS: usize = 16;
 
@@ -68,17 +68,17 @@ impl Engine {
             offer,
             signed,
             reach: submit.reach.clone(),
+            sealed: submit.sealed,
             decide_at: UnixTime(0),
             acknowledgement: None,
             now: rules.now,
         };
         self.keep("order", self.store().insert_order(&new)).await?;
-        info!(order = %id, reach = submit.reach, "order placed");
-        match self.place(&submit.reach, new.signed).await {
+        info!(order = %id, reach = submit.reach, sealed = submit.sealed, "order placed");
+        let row = self.store().order(&id).await?.ok_or(ApiError::NotFound { what: "order" })?;
+        match self.hand_in(&row).await {
             Ok(answer) => {
-                if let Some(row) = self.store().order(&id).await?
-                    && let Err(failure) = self.note_choice(&row, &answer).await
-                {
+                if let Err(failure) = self.note_choice(&row, &answer).await {
                     debug!(order = %id, %failure, "the maker's word is not kept yet");
                 }
             }
@@ -93,67 +93,6 @@ impl Engine {
             Err(failure) => warn!(order = %id, %failure, "the maker did not answer yet"),
         }
         self.order_get(id).await
-    }
-
-    /// Sends an order to its maker, with what there is to show for this taker.
-    async fn place(&self, reach: &str, signed: Signed<Order>) -> Result<OrderAnswer, ApiError> {
-        let receipts = self.receipts_to_show().await?;
-        self.call(reach, "order.place", &PlaceOrder { signed, receipts }).await
-    }
-
-    /// An order of a taker arrives. Sent twice, it counts once.
-    pub async fn order_place(&self, place: PlaceOrder) -> Result<OrderAnswer, ApiError> {
-        let id = place.signed.document.id();
-        if !place.receipts.is_empty()
-            && let Some(row) = self.store().offer(&place.signed.document.offer).await?
-            && self.store().order(&id).await?.is_none()
-            && place.signed.verify(&row.signed.document, &self.rules()).is_ok()
-        {
-            self.hear_receipts(&place.signed.document.delegate, &place.receipts).await;
-        }
-        let _guard = self.market_lock().await;
-        if self.store().order(&id).await?.is_some() {
-            return self.order_answer(id).await;
-        }
-        let rules = self.rules();
-        let row = self.store().offer(&place.signed.document.offer).await?.ok_or(ApiError::NotFound { what: "offer" })?;
-        let offer = row.signed.document.clone();
-        let order = place.signed.verify(&offer, &rules)?;
-        let view = super::views::offer_view(&row, rules.now);
-        if view.state != OfferState::Open || order.amount > view.remaining {
-            return Err(ApiError::WrongState { reason: format!("the offer is {:?}, {} units are left", view.state, view.remaining) });
-        }
-        if let Some(hashlock) = &order.hashlock
-            && self.store().hashlock_used(hashlock).await?
-        {
-            return Err(ApiError::DuplicateHashlock);
-        }
-        self.check_minimum(order.price.cost(order.amount).unwrap_or_default()).await?;
-        let mut waiting = self.pending(Direction::Received).await?;
-        waiting.retain(|row| row.state == OrderState::Waiting);
-        let same: Vec<&OrderRow> = waiting.iter().filter(|other| other.signed.document.offer == order.offer).collect();
-        if same.len() >= MAX_WAITING || waiting.len() >= MAX_WAITING * 10 {
-            return Err(ApiError::TooMany { what: "waiting orders" });
-        }
-        let signed = self.acknowledge(order.offer, id, offer.waiting_period, &same).await?;
-        let (decide_at, acknowledgement) = (signed.document.decide_at, Some(signed));
-        let (direction, signed, reach, now) = (Direction::Received, place.signed, String::new(), rules.now);
-        let new = NewOrder { direction, offer, signed, reach, decide_at, acknowledgement, now };
-        self.keep("order", self.store().insert_order(&new)).await?;
-        info!(order = %id, "order received");
-        self.order_answer(id).await
-    }
-
-    /// What the maker says of an order.
-    pub async fn order_answer(&self, id: OrderId) -> Result<OrderAnswer, ApiError> {
-        match self.store().order(&id).await? {
-            Some(row) if row.direction == Direction::Received => {
-                let decision = self.store().decision(&row.signed.document.offer, row.decide_at).await?;
-                let OrderRow { state, reason, acknowledgement, contract, .. } = row;
-                Ok(OrderAnswer { state, reason, acknowledgement, decision, contract })
-            }
-            Some(_) | None => Err(ApiError::NotFound { what: "order" }),
-        }
     }
 
     /// The taker's signature arrives: the swap begins. Sent twice, it counts once.
@@ -284,7 +223,13 @@ impl Engine {
             (OrderState::Waiting, Err(ApiError::CounterpartyRefused { error_type, .. }))
                 if error_type == "not_found" && order.expires_at > self.now() =>
             {
-                self.place(&row.reach, row.signed).await.map(|_| ())
+                self.hand_in(&row).await.map(|_| ())
+            }
+            (OrderState::Waiting, Ok(OrderAnswer { state: OrderState::Waiting, sealed: true, closing: Some(closing), .. }))
+                if row.sealed && order.expires_at > self.now() =>
+            {
+                noted?;
+                self.reveal(&row, &closing.document).await
             }
             (_, answer) => {
                 let end = row.contract.map_or(order.expires_at, |contract| contract.document.fund_alpha_by());
@@ -295,6 +240,39 @@ impl Engine {
                 answer.map(|_| ())
             }
         }
+    }
+
+    /// Sends a new order to its maker, or its seal alone.
+    async fn hand_in(&self, row: &OrderRow) -> Result<OrderAnswer, ApiError> {
+        if !row.sealed {
+            return self.place(row).await;
+        }
+        let document = SealedOrder::of(&row.signed.document);
+        let signed = Signed { signature: self.keys().sign(&document), document };
+        let receipts = self.receipts_to_show().await?;
+        self.call(&row.reach, "order.seal", &SealOrder { signed, receipts }).await
+    }
+
+    /// Shows the maker what it has the seal of, once it has signed which orders are in the round: no other can join them that knows
+    /// this one.
+    async fn reveal(&self, row: &OrderRow, closing: &Closing) -> Result<(), ApiError> {
+        let id = row.signed.document.id();
+        let Some(row) = self.store().order(&id).await?.filter(|row| row.state == OrderState::Waiting) else { return Ok(()) };
+        let kept = self.store().closing(&row.signed.document.offer, row.decide_at).await?;
+        if kept.is_none_or(|(kept, _)| kept.document != *closing) {
+            warn!(order = %id, "the maker has not closed the round as it has to, or otherwise before; the order stays sealed");
+            return Ok(());
+        }
+        info!(order = %id, reach = row.reach, "order revealed");
+        self.place(&row).await.map(|_| ())
+    }
+
+    /// Sends an order with what there is to show for this taker.
+    async fn place(&self, row: &OrderRow) -> Result<OrderAnswer, ApiError> {
+        // With a sealed order they came with the seal.
+        let receipts = if row.sealed { Vec::new() } else { self.receipts_to_show().await? };
+        let place = PlaceOrder { signed: row.signed.clone(), receipts };
+        self.call(&row.reach, "order.place", &place).await
     }
 
     fn check_contract(&self, row: &OrderRow, contract: &Signed<Contract>) -> Result<(), ApiError> {

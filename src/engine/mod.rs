@@ -18,6 +18,7 @@ mod offers;
 mod package;
 mod profile;
 mod receipts;
+mod received;
 mod reputation;
 pub mod restore;
 mod seal;
@@ -95,6 +96,8 @@ struct Inner {
     tips: watch::Receiver<Tips>,
     changed: broadcast::Sender<SwapView>,
     tries: Tries,
+    /// When it started, by this computer's clock.
+    started_at: UnixTime,
     /// One decision about money that is promised at a time.
     market: Mutex<()>,
     copies: CopySettings,

@@ -4,6 +4,7 @@
 use super::Engine;
 use crate::api::{ListReceipts, Page, SignReceipt};
 use crate::error::ApiError;
+use futures::StreamExt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use swap_contract::bytes::SwapId;
@@ -12,9 +13,9 @@ use swap_contract::document::{
 };
 use swap_contract::leg::{Inclusion, LegStatus, Side};
 use swap_contract::outcome::Outcome;
-use swap_contract::port::LegTerms;
+use swap_contract::port::{ChainError, LegTerms};
 use swap_contract::reputation::{LIFETIME, MOST_COUNTED};
-use swap_contract::time::{ChainTime, Span, UnixTime};
+use swap_contract::time::{Span, UnixTime};
 use tokio::sync::Semaphore;
 use tracing::{debug, info};
 
@@ -30,12 +31,12 @@ const PAGE: u32 = 12;
 const MAX_SHOWN: usize = MOST_COUNTED as usize;
 /// A maker looks up what it is shown for so long at most: the order is taken without the rest.
 const LOOKED_UP_WITHIN: Duration = Duration::from_secs(3);
-/// Look-ups for strangers at the same time; whoever has no room is not counted this time.
-static LOOKING_UP: Semaphore = Semaphore::const_new(4);
-/// Blocks are read for one claim at a time.
-static SEARCHING: Semaphore = Semaphore::const_new(1);
-/// A funding's block may say a time so much before it was sent: the median of the last eleven blocks' times.
-const MEDIAN_BEHIND: Span = Span::hours(3);
+/// Look-ups for strangers at the same time.
+static LOOKING_UP: Semaphore = Semaphore::const_new(16);
+/// Makers that are asked for receipts at the same time.
+const CONCURRENT_CALLS: usize = 8;
+/// Alpha is redeemed with what redeeming beta shows. A block's own time may be so much before it was made.
+const BLOCK_BEHIND: Span = Span::minutes(15);
 
 impl Engine {
     /// This party's signed word on how a swap ended, with the transactions that closed both legs. The counterparty signs its own.
@@ -70,12 +71,17 @@ impl Engine {
             return Err(ApiError::WrongState { reason: "the swap ended otherwise, as this engine saw it".into() });
         }
         let own = self.signed_receipt(theirs.document.clone());
-        self.keep_shared(contract, &own, &theirs).await?;
+        if !self.store().has_receipt(&id).await? {
+            self.keep_shared(contract, &own, &theirs).await?;
+        }
         Ok(own)
     }
 
-    /// Receipts of an account's completed swaps that this engine has, the newest first.
+    /// Receipts of an account's completed swaps that this engine has and shows, the newest first.
     pub async fn receipt_list(&self, list: ListReceipts) -> Result<Page<SharedReceipt>, ApiError> {
+        if !self.discovery().shows_receipts() {
+            return Ok(Page { items: Vec::new(), next: None });
+        }
         let after = list.after.map(|id| id.to_string()).unwrap_or_default();
         let kept = self.store().receipts(&list.account, self.counts_since(), &after, PAGE).await?;
         let items: Vec<SharedReceipt> = kept.into_iter().map(|kept| kept.receipt).collect();
@@ -97,7 +103,7 @@ impl Engine {
         let shared = SharedReceipt { contract, receipt: one.document.clone(), maker, taker };
         shared.verify(&self.rules().network)?;
         let at = self.look_up(&shared).await?.ok_or(ApiError::WrongState { reason: "the chains do not show it for good yet".into() })?;
-        self.keep("receipt", self.store().keep_receipt(&shared, at, true)).await?;
+        self.keep("receipt", self.store().keep_receipt(&shared, at, None, self.counts_since())).await?;
         info!(swap_id = %shared.receipt.contract, "both parties have signed the receipt");
         Ok(())
     }
@@ -110,35 +116,45 @@ impl Engine {
             return Ok(None);
         };
         let beta = self.chains().beta.closed(&beta, &receipt.beta).await?.filter(|closed| closed.redeemed);
-        Ok(beta.map(|_| UnixTime(alpha.time.secs())))
+        // Whoever knows the preimage from alpha could redeem another beta with it later, and call both a swap.
+        let in_order = beta.filter(|beta| beta.time <= alpha.time.plus(BLOCK_BEHIND));
+        Ok(in_order.map(|_| UnixTime(alpha.time.secs())))
     }
 
-    /// Takes in receipts of a party that somebody shows: those that are new, are signed by all, and are on both chains. Says how many
-    /// were not what they should be.
-    pub(super) async fn learn_receipts(&self, party: &Account, receipts: &[SharedReceipt]) -> Result<u32, ApiError> {
-        let (network, mut wrong) = (self.rules().network, 0);
+    /// Takes in receipts of a party that somebody shows: those that are new, are signed by all, and are on both chains. Ends at the first
+    /// that is not: says whether there was one.
+    pub(super) async fn learn_receipts(&self, party: &Account, receipts: &[SharedReceipt]) -> Result<bool, ApiError> {
+        let network = self.rules().network;
         for receipt in receipts {
             let contract = &receipt.contract.document;
             if self.store().has_receipt(&contract.id()).await? {
                 continue;
             }
             let is_about_it = [contract.maker, contract.taker].contains(party) && receipt.verify(&network).is_ok();
-            let found = if is_about_it { self.look_up(receipt).await? } else { None };
+            let found = if is_about_it { self.look_up(receipt).await } else { Ok(None) };
             match found {
-                Some(at) => self.store().keep_receipt(receipt, at, false).await?,
-                None => wrong += 1,
+                Ok(Some(at)) if at >= self.counts_since() => {
+                    self.store().keep_receipt(receipt, at, Some(party), self.counts_since()).await?;
+                }
+                Ok(Some(_)) => {}
+                // A chain refuses terms that nobody can have funded.
+                Ok(None) | Err(ApiError::Chain(ChainError::Refused { .. })) => return Ok(true),
+                Err(failure) => return Err(failure),
             }
         }
-        Ok(wrong)
+        Ok(false)
     }
 
     /// The maker's side: looks up the receipts that come with an order. Whatever goes wrong, the order is taken without them.
     pub(super) async fn hear_receipts(&self, taker: &Account, receipts: &[SharedReceipt]) {
-        let Ok(_permit) = LOOKING_UP.try_acquire() else { return };
         let shown = &receipts[..receipts.len().min(MAX_SHOWN)];
-        match tokio::time::timeout(LOOKED_UP_WITHIN, self.learn_receipts(taker, shown)).await {
-            Ok(Ok(0)) => {}
-            Ok(Ok(wrong)) => debug!(%taker, wrong, "receipts that were shown are none"),
+        let look = async {
+            let _permit = LOOKING_UP.acquire().await;
+            self.learn_receipts(taker, shown).await
+        };
+        match tokio::time::timeout(LOOKED_UP_WITHIN, look).await {
+            Ok(Ok(false)) => {}
+            Ok(Ok(true)) => debug!(%taker, "a receipt that was shown is none"),
             Ok(Err(failure)) => debug!(%taker, %failure, "receipts cannot be looked up"),
             Err(_) => debug!(%taker, "looking up receipts takes too long"),
         }
@@ -163,7 +179,7 @@ impl Engine {
         loop {
             tick.tick().await;
             let elapsed = self.0.host.elapsed();
-            let pending = match self.store().without_receipt(self.counts_since(), MAX_PENDING).await {
+            let pending = match self.store().to_follow_up(&self.account(), self.counts_since(), MAX_PENDING).await {
                 Ok(pending) => pending,
                 Err(failure) => {
                     debug!(%failure, "receipts wait");
@@ -171,34 +187,39 @@ impl Engine {
                 }
             };
             waits.retain(|id, _| pending.contains(id));
-            for id in pending {
-                let (until, pause) = waits.get(&id).copied().unwrap_or((Duration::ZERO, RETRY.0));
-                if until > elapsed {
-                    continue;
-                }
-                let pause = match self.follow_up(id).await {
-                    Ok(true) => continue,
-                    // Nothing is to come of it.
-                    Ok(false) => RETRY.1,
+            let due = |id: &SwapId| waits.get(id).is_none_or(|(until, _)| *until <= elapsed);
+            let due: Vec<SwapId> = pending.into_iter().filter(due).collect();
+            let followed: Vec<(SwapId, Result<(), ApiError>)> = futures::stream::iter(due)
+                .map(async |id| (id, self.follow_up(id).await))
+                .buffer_unordered(CONCURRENT_CALLS)
+                .collect()
+                .await;
+            for (id, done) in followed {
+                let pause = waits.get(&id).map_or(RETRY.0, |(_, pause)| *pause);
+                let until = match done {
+                    // Nothing more is to come of it.
+                    Ok(()) => Duration::MAX,
                     Err(failure) => {
                         debug!(swap_id = %id, %failure, "no receipt yet");
-                        pause
+                        elapsed + pause
                     }
                 };
-                waits.insert(id, (elapsed + pause, (2 * pause).min(RETRY.1)));
+                waits.insert(id, (until, (2 * pause).min(RETRY.1)));
             }
         }
     }
 
-    /// What follows from a swap that has ended. Says whether its receipt is kept now.
-    pub(super) async fn follow_up(&self, id: SwapId) -> Result<bool, ApiError> {
+    /// What follows from a swap that has ended: its receipt, or what there is to tell of its taker.
+    async fn follow_up(&self, id: SwapId) -> Result<(), ApiError> {
         let swap = self.stored_swap(id).await?.swap;
         let is_taker = swap.contract().taker == self.account();
         match (swap.outcome(), is_taker) {
-            (Some(Outcome::Completed), true) => self.ask_for_receipt(id).await.map(|()| true),
-            (Some(Outcome::Abandoned), false) if swap.role() == Role::Participant => self.tell_not_funded(id).await.map(|()| false),
+            (Some(Outcome::Completed), true) => self.ask_for_receipt(id).await,
+            (Some(Outcome::Abandoned), false) if swap.role() == Role::Participant && swap.leg(Side::Alpha).funding().is_none() => {
+                self.tell_not_funded(id).await
+            }
             // Makers are asked by their takers.
-            (Some(Outcome::Completed | Outcome::Abandoned | Outcome::Refunded | Outcome::Lost) | None, _) => Ok(false),
+            (Some(Outcome::Completed | Outcome::Abandoned | Outcome::Refunded | Outcome::Lost) | None, _) => Ok(()),
         }
     }
 
@@ -215,25 +236,11 @@ impl Engine {
 
     async fn tell_not_funded(&self, id: SwapId) -> Result<(), ApiError> {
         let (contract, _) = self.store().signed_contract(&id).await?.ok_or(ApiError::NotFound { what: "swap" })?;
-        let misdeed = Misdeed::NotFunded { contract: Box::new(contract) };
-        if !self.store().has_misdeed(&misdeed).await? {
-            self.learn(&misdeed, true).await?;
+        match self.learn(&Misdeed::NotFunded { contract: Box::new(contract) }, true).await {
+            // It was funded after all, or is older than anybody looks.
+            Ok(_) | Err(ApiError::Document(_)) => Ok(()),
+            Err(failure) => Err(failure),
         }
-        Ok(())
-    }
-
-    /// Whether Bitcoin shows that nobody funded a contract in its time.
-    ///
-    /// # Errors
-    /// That time is not over, or another such question is being answered.
-    pub(super) async fn was_not_funded(&self, contract: &Contract) -> Result<bool, ApiError> {
-        let _permit = SEARCHING.try_acquire().map_err(|_| ApiError::TooMany { what: "claims" })?;
-        let policy = contract.policy();
-        let before = policy.countersign_within.0.saturating_add(policy.clock_skew.0).saturating_add(MEDIAN_BEHIND.0);
-        let from = ChainTime::from_secs(contract.countersign_by.0).minus(Span(before));
-        let until = ChainTime::from_secs(contract.alpha_deep_by().0);
-        let terms = LegTerms::Alpha(contract.alpha_terms());
-        Ok(!self.chains().alpha.was_funded(&terms, from, until).await?)
     }
 }
 

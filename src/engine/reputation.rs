@@ -5,7 +5,6 @@ use super::receipts::counterparty;
 use crate::api::{AmountPair, CountedClaim, CountedReceipt, GetReputation, ListReceipts, MAX_PAGE, Page, ReputationView};
 use crate::error::ApiError;
 use std::time::Duration;
-use swap_contract::bytes::SwapId;
 use swap_contract::document::{Account, Misdeed, SharedReceipt};
 use swap_contract::reputation::{RECEIPT, UNFUNDED, counted, figure, weight};
 use swap_contract::time::UnixTime;
@@ -21,11 +20,11 @@ impl Engine {
     pub async fn reputation_get(&self, get: GetReputation) -> Result<ReputationView, ApiError> {
         let account = get.account;
         let reach = get.reach.or_else(|| self.discovery().gossip().contacts.reach_of(&account));
-        let (mut wrong, mut asked) = (0, false);
+        let (mut shown_falsely, mut asked) = (false, false);
         if let Some(reach) = reach.filter(|_| account != self.account()) {
             let shown = tokio::time::timeout(ASKED_WITHIN, self.ask_receipts(&reach, &account)).await;
             match shown.unwrap_or_else(|_| Err(ApiError::Counterparty { reason: "it takes too long".into() })) {
-                Ok(found) => (wrong, asked) = (found, true),
+                Ok(found) => (shown_falsely, asked) = (found, true),
                 Err(failure) => tracing::debug!(reach, %failure, "its receipts cannot be had"),
             }
         }
@@ -51,26 +50,26 @@ impl Engine {
         let claims = self.not_funded(&account).await?;
         let contradictions = self.is_caught(&account).await?;
         let deeds: Vec<(Account, UnixTime)> = receipts.iter().map(|receipt| (receipt.counterparty, receipt.at)).collect();
-        let times: Vec<UnixTime> = claims.iter().map(|(_, at)| *at).collect();
+        let times: Vec<(Account, UnixTime)> = claims.iter().map(|claim| (claim.counterparty, claim.at)).collect();
         let figure = if contradictions { 0 } else { figure(&deeds, &times, now) };
-        let not_funded = claims.into_iter().map(|(swap, at)| CountedClaim { swap, at, counts: weight(UNFUNDED, at, now) }).collect();
-        Ok(ReputationView { account, figure, counted: counted(figure), receipts, not_funded, contradictions, asked, wrong })
+        Ok(ReputationView { account, figure, counted: counted(figure), receipts, not_funded: claims, contradictions, asked, shown_falsely })
     }
 
-    /// Asks somebody for the receipts of a party. Says how many were not what they should be.
-    async fn ask_receipts(&self, reach: &str, account: &Account) -> Result<u32, ApiError> {
-        let (mut after, mut wrong) = (None, 0);
+    /// Asks somebody for the receipts of a party. Says whether there was one that is none: then no more are asked for.
+    async fn ask_receipts(&self, reach: &str, account: &Account) -> Result<bool, ApiError> {
+        let mut after = None;
         for _ in 0..MAX_PAGES {
             let page: Page<SharedReceipt> = self.call(reach, "receipt.list", &ListReceipts { account: *account, after }).await?;
             let shown = &page.items[..page.items.len().min(MAX_PAGE as usize)];
-            wrong += self.learn_receipts(account, shown).await?;
+            if self.learn_receipts(account, shown).await? {
+                return Ok(true);
+            }
             after = page.next.and_then(|next| next.parse().ok());
-            // Whoever shows what is none is asked for no more of it.
-            if after.is_none() || wrong > 0 {
+            if after.is_none() {
                 break;
             }
         }
-        Ok(wrong)
+        Ok(false)
     }
 
     /// What a taker's reputation counts in a choice between orders.
@@ -79,17 +78,24 @@ impl Engine {
             return Ok(0);
         }
         let dates = self.store().receipt_dates(taker, self.counts_since(), MAX_RECEIPTS).await?;
-        let claims: Vec<UnixTime> = self.not_funded(taker).await?.into_iter().map(|(_, at)| at).collect();
+        if dates.is_empty() {
+            return Ok(0);
+        }
+        let claims: Vec<(Account, UnixTime)> = self.not_funded(taker).await?.iter().map(|claim| (claim.counterparty, claim.at)).collect();
         Ok(counted(figure(&dates, &claims, self.now())))
     }
 
-    /// Contracts that a party signed and did not fund, and when.
-    async fn not_funded(&self, account: &Account) -> Result<Vec<(SwapId, UnixTime)>, ApiError> {
+    /// Contracts that a party signed and did not fund.
+    async fn not_funded(&self, account: &Account) -> Result<Vec<CountedClaim>, ApiError> {
+        let (now, since) = (self.now(), self.counts_since());
         let misdeeds = self.store().misdeeds(Some(account), MAX_PAGE).await?;
         let claims = misdeeds.into_iter().filter_map(|misdeed| match misdeed {
-            Misdeed::NotFunded { contract } => Some((contract.document.id(), contract.document.countersign_by)),
-            Misdeed::Omission { .. } | Misdeed::OrderLeftOut { .. } | Misdeed::TwoDecisions { .. } => None,
+            Misdeed::NotFunded { contract } => {
+                let (at, swap) = (contract.document.countersign_by, contract.document.id());
+                Some(CountedClaim { swap, counterparty: contract.document.maker, at, counts: weight(UNFUNDED, at, now) })
+            }
+            Misdeed::Omission { .. } | Misdeed::OrderLeftOut { .. } | Misdeed::TwoDecisions { .. } | Misdeed::RoundChanged { .. } => None,
         });
-        Ok(claims.filter(|(_, at)| *at >= self.counts_since()).collect())
+        Ok(claims.filter(|claim| claim.at >= since).collect())
     }
 }

@@ -164,6 +164,7 @@ impl Engine {
         let own = (keys.account(), network, reach.as_str());
         let discovery = Arc::new(super::discovery::Discovery::new(own, discovery, seed, lists_from));
         let (fail, failed) = watch::channel(None);
+        let started_at = host.now();
         let engine = Engine(Arc::new(Inner {
             store,
             keys,
@@ -184,6 +185,7 @@ impl Engine {
             tips,
             changed,
             tries,
+            started_at,
             market: tokio::sync::Mutex::new(()),
             tasks: std::sync::Mutex::new(Vec::new()),
             failed,

@@ -128,6 +128,7 @@ pub(super) fn order_view(row: &OrderRow) -> OrderView {
         reason: row.reason.clone(),
         offer: order.offer,
         amount: crate::api::AmountPair { sats, units: order.amount },
+        sealed: row.sealed,
         decide_at: Some(row.decide_at).filter(|decide_at| decide_at.0 > 0),
         swap: row.swap(),
     }

@@ -169,6 +169,7 @@ mod tests {
             "offer.list",
             "offer.get",
             "order.place",
+            "order.seal",
             "order.answer",
             "contract.countersign",
             "copy.keep",

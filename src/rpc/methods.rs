@@ -5,8 +5,8 @@ use super::method::{Method, NoParams};
 use super::{Listener, discover, subscription};
 use crate::api::{
     AskGossip, BrowseOffers, ById, Countersign, FindTwins, GetBook, GetProfile, GetReputation, KeepCopy, KeepEntry, KeepWatch, ListCopies,
-    ListEntries, ListMisdeeds, ListQuery, ListReceipts, OfferSubmit, OfferTake, OfferTerms, OrderSubmit, PlaceOrder, SayAlive, SetProfile,
-    SignReceipt, TellMisdeed,
+    ListEntries, ListMisdeeds, ListQuery, ListReceipts, OfferSubmit, OfferTake, OfferTerms, OrderSubmit, PlaceOrder, SayAlive, SealOrder,
+    SetProfile, SignReceipt, TellMisdeed,
 };
 use crate::engine::Engine;
 use jsonrpsee::core::RegisterMethodError;
@@ -103,6 +103,8 @@ pub fn table() -> Vec<Method> {
             |engine: Engine, offer: ById<OfferId>| async move { engine.offer_get(offer.id).await }),
         Method::call("order.place", Counterparty, "Places a taker's signed order. May be repeated.",
             |engine: Engine, order: PlaceOrder| async move { engine.order_place(order).await }),
+        Method::call("order.seal", Counterparty, "Places an order by its id alone; the order follows with order.place when the round is closed. May be repeated.",
+            |engine: Engine, order: SealOrder| async move { engine.order_seal(order).await }),
         Method::call("order.answer", Counterparty, "The maker's answer to an order, with its contract once there is one.",
             |engine: Engine, order: ById<OrderId>| async move { engine.order_answer(order.id).await }),
         Method::call("contract.countersign", Counterparty, "Hands in the taker's signature: the swap begins. May be repeated.",

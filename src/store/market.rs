@@ -30,6 +30,8 @@ pub struct NewOrder {
     pub signed: Signed<Order>,
     /// The maker's address, for placed orders.
     pub reach: String,
+    /// Whether the maker has, or had, its seal first.
+    pub sealed: bool,
     /// End of the waiting period: 0 for placed orders, until the maker says.
     pub decide_at: UnixTime,
     /// The maker's word that it will be considered, for received orders.
@@ -51,6 +53,8 @@ pub struct OrderRow {
     pub reach: String,
     /// Where it stands.
     pub state: OrderState,
+    /// Whether the maker has, or had, its seal first.
+    pub sealed: bool,
     /// Why it was refused.
     pub reason: Option<String>,
     /// End of the waiting period: 0 as long as the maker has not said.
@@ -95,20 +99,23 @@ struct OrderDbRow {
     decide_at: i64,
     acknowledgement: Option<String>,
     contract: Option<String>,
+    sealed: i64,
 }
 
 const OFFER_BY_ID: &str = "SELECT id, signed, cancelled FROM offers WHERE id = $1";
 const OFFER_PAGE: &str = "SELECT o.id, o.signed, o.cancelled FROM offers o WHERE ($1 = 0 OR (o.cancelled = 0 AND o.expires_at > $1)) AND \
     ($2 = '' OR (o.created_at, o.id) < (SELECT b.created_at, b.id FROM offers b WHERE b.id = $2)) \
     ORDER BY o.created_at DESC, o.id DESC LIMIT $3";
-const ORDERS_PENDING: &str = "SELECT direction, offer, signed, reach, state, reason, decide_at, acknowledgement, contract FROM orders \
+const ORDERS_PENDING: &str = "SELECT direction, offer, signed, reach, state, reason, decide_at, acknowledgement, contract, sealed FROM orders \
     WHERE state IN ('waiting', 'offered') AND direction = $1 ORDER BY created_at, id LIMIT 2000";
 const ORDER_BY_ID: &str =
-    "SELECT direction, offer, signed, reach, state, reason, decide_at, acknowledgement, contract FROM orders WHERE id = $1";
-const ORDER_PAGE: &str = "SELECT o.direction, o.offer, o.signed, o.reach, o.state, o.reason, o.decide_at, o.acknowledgement, o.contract FROM orders o \
+    "SELECT direction, offer, signed, reach, state, reason, decide_at, acknowledgement, contract, sealed FROM orders WHERE id = $1";
+const ORDER_PAGE: &str = "SELECT o.direction, o.offer, o.signed, o.reach, o.state, o.reason, o.decide_at, o.acknowledgement, o.contract, o.sealed FROM orders o \
     WHERE ($1 = 0 OR o.state IN ('waiting', 'offered')) AND \
     ($2 = '' OR (o.created_at, o.id) < (SELECT b.created_at, b.id FROM orders b WHERE b.id = $2)) \
     ORDER BY o.created_at DESC, o.id DESC LIMIT $3";
+const LAST_ROUND: &str = "SELECT MAX(decide_at) FROM (SELECT decide_at FROM decisions WHERE offer_id = $1 \
+    UNION ALL SELECT decide_at FROM closings WHERE offer_id = $1)";
 const AMOUNTS_TAKEN: &str = "SELECT signed FROM orders WHERE offer_id = $1 AND direction = 'received' AND state IN ('offered', 'agreed')";
 
 impl Store {
@@ -182,11 +189,13 @@ impl Store {
         Ok(OfferRow { signed: from_json("offers", &row.signed)?, cancelled: row.cancelled != 0, taken })
     }
 
-    /// Stores a new order. Refuses one that was taken before.
+    /// Stores a new order: a received one in place of its seal. Refuses one that was taken before.
     pub async fn insert_order(&self, new: &NewOrder) -> Result<(), StoreError> {
+        let mut tx = self.pool().begin().await?;
+        sqlx::query("DELETE FROM sealed_orders WHERE id = $1").bind(new.signed.document.id().to_string()).execute(&mut *tx).await?;
         sqlx::query(
-            "INSERT INTO orders (id, direction, offer_id, offer, signed, reach, state, decide_at, acknowledgement, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, 'waiting', $7, $8, $9)",
+            "INSERT INTO orders (id, direction, offer_id, offer, signed, reach, state, decide_at, acknowledgement, created_at, sealed) \
+             VALUES ($1, $2, $3, $4, $5, $6, 'waiting', $7, $8, $9, $10)",
         )
         .bind(new.signed.document.id().to_string())
         .bind(direction_name(new.direction))
@@ -197,10 +206,11 @@ impl Store {
         .bind(to_db(new.decide_at.0))
         .bind(new.acknowledgement.as_ref().map(json))
         .bind(to_db(new.now.0))
-        .execute(self.pool())
+        .bind(i64::from(new.sealed))
+        .execute(&mut *tx)
         .await
         .map_err(exists_or)?;
-        Ok(())
+        Ok(tx.commit().await?)
     }
 
     /// Moves an order on from one state to another. A contract or a reason that is `None` is left as it was. Returns whether
@@ -277,12 +287,9 @@ impl Store {
         found.map(|text| from_json("decisions", &text)).transpose()
     }
 
-    /// When the last round of an offer was decided, if any was.
+    /// The last round of an offer that was closed or decided, if any was.
     pub async fn last_round(&self, offer: &OfferId) -> Result<Option<UnixTime>, StoreError> {
-        let last: Option<i64> = sqlx::query_scalar("SELECT MAX(decide_at) FROM decisions WHERE offer_id = $1")
-            .bind(offer.to_string())
-            .fetch_one(self.pool())
-            .await?;
+        let last: Option<i64> = sqlx::query_scalar(LAST_ROUND).bind(offer.to_string()).fetch_one(self.pool()).await?;
         Ok(last.map(|at| UnixTime(at.unsigned_abs())))
     }
 
@@ -312,6 +319,7 @@ fn order_row(row: OrderDbRow) -> Result<OrderRow, StoreError> {
         offer: from_json("orders", &row.offer)?,
         signed: from_json("orders", &row.signed)?,
         reach: row.reach,
+        sealed: row.sealed != 0,
         state: state_by_name(&row.state)?,
         reason: row.reason,
         decide_at: UnixTime(row.decide_at.unsigned_abs()),

@@ -5,7 +5,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 
 /// Every row of every table, referring tables first.
 const CLEAR: &str = "DELETE FROM packages; DELETE FROM watchers; DELETE FROM watched; DELETE FROM handed_over; DELETE FROM copies; DELETE FROM reserved_inputs; DELETE FROM outbox; DELETE FROM events; \
-    DELETE FROM swaps; DELETE FROM orders; DELETE FROM decisions; DELETE FROM misdeeds; DELETE FROM receipts; DELETE FROM offers; DELETE FROM wallet_changes; DELETE FROM sqlite_sequence; \
+    DELETE FROM swaps; DELETE FROM orders; DELETE FROM decisions; DELETE FROM sealed_orders; DELETE FROM closings; DELETE FROM misdeeds; DELETE FROM receipts; DELETE FROM offers; DELETE FROM wallet_changes; DELETE FROM sqlite_sequence; \
     DELETE FROM cursors; DELETE FROM meta";
 
 /// The database of one engine after another. It lasts as long as its handles.

@@ -5,6 +5,7 @@ mod market;
 mod memory;
 mod misdeeds;
 mod receipts;
+mod sealed_orders;
 mod swaps;
 mod wallet;
 mod watch;
@@ -12,6 +13,7 @@ mod watch;
 pub use market::{Decided, NewOrder, OfferRow, OrderRow};
 pub use memory::MemoryStore;
 pub use receipts::KeptReceipt;
+pub use sealed_orders::SealedRow;
 pub use swaps::{NewSwap, OutboxRow, StoredSwap};
 pub use watch::Watched;
 

@@ -41,7 +41,7 @@ fn book(world: &World) -> BookView {
 
 fn take(world: &World, amount: Units, limit: Price) -> Result<OrderView, ApiError> {
     let engine = world.alice.engine().clone();
-    let take = OfferTake { gives: Asset::Tft, amount, limit };
+    let take = OfferTake { gives: Asset::Tft, amount, limit, sealed: false };
     world.alice.ask(async move { engine.offer_take(take).await })
 }
 

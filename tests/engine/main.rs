@@ -4,6 +4,7 @@ mod choice;
 mod discovery;
 mod reputation;
 mod restore;
+mod sealed;
 mod watcher;
 mod world;
 

@@ -42,7 +42,7 @@ fn a_completed_swap_is_a_receipt_of_both_that_a_stranger_finds_on_both_chains() 
         let unknown = reputation(&world.carol, bob, None);
         assert!((unknown.figure, unknown.counted, unknown.asked) == (0, 0, false) && unknown.receipts.is_empty());
         let known = reputation(&world.carol, bob, Some("bob"));
-        assert_eq!((known.counted, known.asked, known.wrong, known.receipts.len()), (1, true, 0, 1));
+        assert_eq!((known.counted, known.asked, known.shown_falsely, known.receipts.len()), (1, true, false, 1));
         assert!((1..=1000).contains(&known.figure));
         let receipt = &known.receipts[0];
         assert_eq!((receipt.counterparty, receipt.amount.units, receipt.counts), (alice, AMOUNT, known.figure));
@@ -72,20 +72,23 @@ fn what_the_chains_do_not_show_counts_nothing_whoever_signs_it() {
     };
     let unchanged = signed(|_| {});
     assert!(unchanged.verify(&world.carol.engine().hello().network).is_ok());
+    // One Bitcoin output is of one swap: each names another.
     let invented: [fn(&mut SharedReceipt); 3] = [
-        |shared| shared.contract.document.alpha.amount.0 *= 2,
-        |shared| shared.contract.document.beta.amount.0 *= 2,
-        |shared| shared.contract.document.hashlock.0[0] ^= 1,
+        |shared| (shared.contract.document.alpha.amount.0, shared.receipt.alpha.htlc.0) = (600_000, "a:0".into()),
+        |shared| (shared.contract.document.beta.amount.0, shared.receipt.alpha.htlc.0) = (1, "b:0".into()),
+        |shared| (shared.contract.document.hashlock.0[0], shared.receipt.alpha.htlc.0) = (1, "c:0".into()),
     ];
     let before = receipts(&world.carol, bob).len();
     for change in invented {
         let shared = signed(change);
         let asked = world.bob.with_store(async |store| {
-            store.keep_receipt(&shared, swap_contract::time::UnixTime(4_000_000_000), true).await.unwrap();
+            let (late, zero) = (swap_contract::time::UnixTime(4_000_000_000), swap_contract::time::UnixTime(0));
+            store.keep_receipt(&shared, late, None, zero).await.unwrap();
+            assert!(store.has_receipt(&shared.receipt.contract).await.unwrap());
             shared.receipt.contract
         });
         let seen = reputation(&world.carol, bob, Some("bob"));
-        assert!(seen.wrong >= 1 && seen.receipts.iter().all(|receipt| receipt.swap != asked), "{seen:?}");
+        assert!(seen.shown_falsely && seen.receipts.iter().all(|receipt| receipt.swap != asked), "{seen:?}");
     }
     assert!(receipts(&world.carol, bob).len() <= before + 1);
     // A stranger's signature under somebody else's swap is refused, and so is what nobody knows of.
@@ -161,7 +164,7 @@ fn what_was_agreed_and_not_funded_is_shown_to_others() {
     world.soon("carol, who knows alice, was told", |world| !reputation(&world.carol, alice, None).not_funded.is_empty());
     let seen = reputation(&world.carol, alice, None);
     assert_eq!((seen.figure, seen.contradictions, seen.not_funded.len()), (0, false, 1));
-    assert!((1..=3000).contains(&seen.not_funded[0].counts));
+    assert!((1..=1000).contains(&seen.not_funded[0].counts));
 }
 
 /// A claim about a contract that was funded is refused, once its time is over.

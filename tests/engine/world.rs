@@ -50,6 +50,7 @@ impl Bus for Wire {
         let answer = match method {
             "offer.get" => json(engine.offer_get(read::<ById<OfferId>>(params).id).await),
             "order.place" => json(engine.order_place(read(params)).await),
+            "order.seal" => json(engine.order_seal(read(params)).await),
             "order.answer" => json(engine.order_answer(read::<ById<OrderId>>(params).id).await),
             "contract.countersign" => json(engine.contract_countersign(read(params)).await),
             "copy.keep" => json(engine.copy_keep(read(params)).await),
@@ -360,9 +361,14 @@ impl World {
 
     /// Somebody takes a lot of it.
     pub fn take_by(&self, taker: &Party, offer: &OfferView) -> Result<OrderView, ApiError> {
-        let gives = offer.signed.document.gives;
+        self.order_by(taker, offer, None, false)
+    }
+
+    /// The same, at a price of its own, and sealed if it is to be.
+    pub fn order_by(&self, taker: &Party, offer: &OfferView, price: Option<Price>, sealed: bool) -> Result<OrderView, ApiError> {
+        let reach = address(self.maker(offer.signed.document.gives).name);
         let engine = taker.engine().clone();
-        let order = OrderSubmit { reach: address(self.maker(gives).name), offer: offer.id, amount: AMOUNT, price: None };
+        let order = OrderSubmit { reach, offer: offer.id, amount: AMOUNT, price, sealed };
         taker.ask(async move { engine.order_submit(order).await })
     }
 

@@ -197,7 +197,7 @@ async fn the_listener_for_counterparties_has_only_the_public_methods() {
     for name in ["node.hello", "offer.list", "rpc.discover"] {
         assert_eq!(house.call_bus(name, json!({})).await.error_type(), "none", "{name}");
     }
-    for name in ["order.place", "contract.countersign", "order.answer", "offer.get"] {
+    for name in ["order.place", "order.seal", "contract.countersign", "order.answer", "offer.get"] {
         assert_eq!(house.call_bus(name, json!({})).await.error_type(), "invalid_params", "{name}");
     }
     let upgrade = format!(
@@ -214,7 +214,7 @@ async fn a_watcher_trades_nothing_and_has_no_wallet() {
     for name in ["offer.list", "offer.submit", "order.submit", "order.list", "wallet.balances", "wallet.address", "swap.receipt"] {
         assert_eq!(house.call(name, json!({})).await.error_type(), "trades_nothing", "{name}");
     }
-    for name in ["offer.list", "order.place", "contract.countersign"] {
+    for name in ["offer.list", "order.place", "order.seal", "contract.countersign"] {
         assert_eq!(house.call_bus(name, json!({})).await.error_type(), "trades_nothing", "{name}");
     }
     for name in ["swap.list", "node.status", "node.hello"] {

@@ -30,14 +30,14 @@ impl Node {
         Ok(Some(Closed { redeemed, time }))
     }
 
-    /// The input of a transaction in the block of this height that spends this output, if that is this HTLC; and the block's median time.
+    /// The input of a transaction in the block of this height that spends this output, if that is this HTLC; and the block's own time.
     async fn input(&self, htlc: &Htlc, outpoint: &OutPoint, txid: &Txid, height: u64) -> Result<Option<(SpentInput, ChainTime)>, RpcError> {
         let Some(block) = self.rpc.block_hash(height).await? else { return Ok(None) };
         let inputs = self.rpc.spent_inputs(txid, &block).await?;
         let output = htlc.tx_out();
         let is_it = |input: &SpentInput| input.outpoint == Some(*outpoint) && input.output.as_ref() == Some(&output);
         match inputs.into_iter().find(is_it) {
-            Some(input) => Ok(Some((input, ChainTime::from_secs(self.rpc.block_header(&block).await?.mediantime)))),
+            Some(input) => Ok(Some((input, ChainTime::from_secs(self.rpc.block_header(&block).await?.time.into())))),
             None => Ok(None),
         }
     }

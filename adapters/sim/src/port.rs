@@ -281,7 +281,7 @@ impl Chain for SimPort {
                 Close::Redeemed(_) => true,
                 Close::Taken | Close::Refunded => false,
             };
-            Ok(Some(Closed { redeemed, time: state.time_at(*at) }))
+            Ok(Some(Closed { redeemed, time: state.block_time(*at).unwrap_or(ChainTime(0)) }))
         })
     }
 

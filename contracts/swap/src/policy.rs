@@ -60,6 +60,9 @@ pub struct Policy {
     pub order_lifetime: Span,
     /// Time to countersign a contract; the maker's inventory is reserved until then.
     pub countersign_within: Span,
+    /// Time to reveal a sealed order, from the moment its maker closes the round on. A call over the Reliable Message Bus is given up
+    /// after 20 s: one may get lost. Clocks have no part in it: the taker reveals when it has the maker's signature.
+    pub order_reveal_within: Span,
     /// Bounds of the waiting period in an offer.
     pub waiting_period: (Span, Span),
     /// Difference of two computers' clocks that is forgiven.
@@ -93,6 +96,7 @@ pub const MAINNET: Policy = Policy {
     offer_lifetime: Span::minutes(10),
     order_lifetime: Span::minutes(10),
     countersign_within: Span::minutes(2),
+    order_reveal_within: Span::secs(30),
     waiting_period: (Span::secs(30), Span::secs(120)),
     clock_skew: Span::secs(30),
 };
@@ -114,6 +118,7 @@ pub const REGTEST: Policy = Policy {
     alpha_max_age: Span::hours(24 * 365),
     alpha_block: Span::secs(30),
     countersign_within: Span::secs(30),
+    order_reveal_within: Span::secs(8),
     waiting_period: (Span::secs(0), Span::secs(120)),
     ..MAINNET
 };
@@ -150,7 +155,10 @@ const fn check(p: &Policy) {
     assert!(p.alpha_depth.0 >= 1 && p.alpha_depth.0 <= p.alpha_depth_large.0, "a larger swap waits no shorter");
     assert!(p.alpha_depth_large.0 <= p.alpha_final_depth.0, "final is the deepest");
     assert!(p.waiting_period.0.0 <= p.waiting_period.1.0, "the waiting period's bounds are in order");
-    assert!(p.waiting_period.1.0 + p.countersign_within.0 < p.order_lifetime.0, "an order outlives the waiting period");
+    assert!(
+        p.waiting_period.1.0 + p.order_reveal_within.0 + p.countersign_within.0 < p.order_lifetime.0,
+        "an order outlives the waiting period, sealed or not"
+    );
     assert!(p.fee_ramp.from.0 > p.fee_ramp.half.0 && p.fee_ramp.half.0 > p.fee_ramp.most.0, "the fee rises towards the deadline");
     assert!(
         p.alpha_after_beta().0 >= p.alpha_redeem_margin.0 + p.fee_ramp.from.0 * p.alpha_block.0,

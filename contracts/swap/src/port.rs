@@ -298,7 +298,7 @@ pub enum QuoteFor {
 pub struct Closed {
     /// By whoever knew the preimage; otherwise it was refunded.
     pub redeemed: bool,
-    /// When, on the chain's clock; about when, if the node has forgotten that block's state.
+    /// When, as the block itself says: on Bitcoin its header's own time, which is less behind than the median.
     pub time: ChainTime,
 }
 

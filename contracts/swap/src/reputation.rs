@@ -1,8 +1,8 @@
 //! What a party's past says of it: receipts of swaps that both parties signed and both chains show, and contracts that it signed and did
 //! not fund. Each counts less every day, and nothing once TF Chain has forgotten it: what nobody can check any more is worth nothing.
 //!
-//! Whoever has two accounts can trade with itself: a figure is worth the fees that it took to make, and no more. Only one receipt of each
-//! counterparty counts, so that it takes a twin for each.
+//! Whoever has two accounts can trade with itself: a figure is worth the fees that it took to make, and no more. Only one receipt and one
+//! claim of each counterparty count, so that it takes an account for each.
 
 use crate::document::Account;
 use crate::time::{Span, UnixTime};
@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 pub const LIFETIME: Span = Span::hours(28 * 24);
 /// What a fresh receipt counts.
 pub const RECEIPT: u64 = 1_000;
-/// What a fresh contract that was not funded takes away.
-pub const UNFUNDED: u64 = 3_000;
+/// What a fresh contract that was not funded takes away: no more than a swap adds, since nothing shows whose fault it was.
+pub const UNFUNDED: u64 = 1_000;
 /// A choice between orders takes account of no more than this: whoever has ten good swaps comes after nobody.
 pub const MOST_COUNTED: u64 = 10;
 
@@ -23,16 +23,19 @@ pub fn weight(fresh: u64, at: UnixTime, now: UnixTime) -> u64 {
     fresh * life.saturating_sub(age) / life
 }
 
-/// A party's figure, in thousandths of a fresh receipt: the newest swap with each counterparty, less the contracts it did not fund.
-pub fn figure(receipts: &[(Account, UnixTime)], unfunded: &[UnixTime], now: UnixTime) -> u64 {
+/// A party's figure, in thousandths of a fresh receipt: of each counterparty the newest swap, less the newest contract it did not fund.
+pub fn figure(receipts: &[(Account, UnixTime)], unfunded: &[(Account, UnixTime)], now: UnixTime) -> u64 {
+    let sum = |deeds: &[(Account, UnixTime)], fresh: u64| newest(deeds).values().map(|at| weight(fresh, *at, now)).sum::<u64>();
+    sum(receipts, RECEIPT).saturating_sub(sum(unfunded, UNFUNDED))
+}
+
+fn newest(deeds: &[(Account, UnixTime)]) -> BTreeMap<Account, UnixTime> {
     let mut newest: BTreeMap<Account, UnixTime> = BTreeMap::new();
-    for (counterparty, at) in receipts {
+    for (counterparty, at) in deeds {
         let known = newest.entry(*counterparty).or_insert(*at);
         *known = (*known).max(*at);
     }
-    let good: u64 = newest.values().map(|at| weight(RECEIPT, *at, now)).sum();
-    let bad: u64 = unfunded.iter().map(|at| weight(UNFUNDED, *at, now)).sum();
-    good.saturating_sub(bad)
+    newest
 }
 
 /// What a choice between orders goes by: whole receipts, a part counts as one.
@@ -68,10 +71,12 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_funded_weighs_more_than_a_swap_and_no_figure_is_below_zero() {
-        let receipts: Vec<(Account, UnixTime)> = (0..4).map(|number| (Account([number; 32]), NOW)).collect();
-        assert_eq!(figure(&receipts, &[NOW], NOW), 1_000);
-        assert_eq!(figure(&receipts, &[NOW, NOW], NOW), 0);
+    fn what_was_not_funded_takes_a_swap_away_for_each_maker_and_no_figure_is_below_zero() {
+        let parties = |count: u8| -> Vec<(Account, UnixTime)> { (0..count).map(|number| (Account([number; 32]), NOW)).collect() };
+        assert_eq!(figure(&parties(4), &parties(1), NOW), 3_000);
+        let often = [(Account([1; 32]), NOW), (Account([1; 32]), days_ago(1)), (Account([1; 32]), days_ago(2))];
+        assert_eq!(figure(&parties(4), &often, NOW), 3_000, "however often the same maker says so");
+        assert_eq!(figure(&parties(4), &parties(5), NOW), 0);
         assert_eq!([0, 1, 1_000, 1_001, 9_999_999].map(counted), [0, 1, 1, 2, 10]);
     }
 }

@@ -139,7 +139,7 @@ fn reputation(localnet: &mut Localnet, swaps: &[Swap]) -> Result<Value> {
     let get = json!({ "account": account, "reach": localnet.reach(maker)? });
     until(localnet, &format!("a stranger to find {maker}'s receipt on both chains"), |localnet| {
         let known = localnet.engine(&name(STRANGER.0, STRANGER.1))?.call("reputation.get", &get)?;
-        if known["wrong"] != json!(0) {
+        if known["shown_falsely"] != json!(false) {
             bail!("a receipt is not on both chains: {known}");
         }
         Ok((known["counted"] == json!("1")).then_some(known))

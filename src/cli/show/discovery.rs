@@ -52,6 +52,9 @@ pub fn misdeeds(misdeeds: &MisdeedList) -> String {
             Misdeed::OrderLeftOut { decision, .. } => ("left out an order that it had acknowledged", decision.document.decide_at),
             Misdeed::TwoDecisions { one, .. } => ("decided a round twice", one.document.decide_at),
             Misdeed::NotFunded { contract } => ("agreed on a swap and did not fund it", contract.document.countersign_by),
+            Misdeed::RoundChanged { decision, .. } => {
+                ("decided on other orders than it had closed a round with", decision.document.decide_at)
+            }
         };
         vec![known.accused.to_string(), what.to_owned(), moment(when.0)]
     })
@@ -64,7 +67,7 @@ pub fn reputation(view: &ReputationView) -> String {
         ("counts in a choice", format!("{} of {MOST_COUNTED}", view.counted)),
     ];
     rows.extend(view.contradictions.then(|| ("cheated", "yes: `twinswap misdeeds` has the proofs".into())));
-    rows.extend((view.wrong > 0).then(|| ("shown falsely", format!("{} receipts are not on both chains", view.wrong))));
+    rows.extend(view.shown_falsely.then(|| ("shown falsely", "a receipt that is not on both chains".into())));
     rows.extend((!view.asked).then(|| ("asked", "no: this is what the engine knew; `--at ADDRESS` asks there".into())));
     let mut parts = vec![sheet(rows)];
     if !view.receipts.is_empty() {
@@ -76,9 +79,10 @@ pub fn reputation(view: &ReputationView) -> String {
         parts.push(table.to_string());
     }
     if !view.not_funded.is_empty() {
-        let mut table = table(&["not funded", "counts", "swap"]);
+        let mut table = table(&["not funded", "with", "counts", "swap"]);
         for claim in &view.not_funded {
-            table.add_row([moment(claim.at.0), format!("-{}", thousandths(claim.counts)), short(claim.swap)]);
+            let counts = format!("-{}", thousandths(claim.counts));
+            table.add_row([moment(claim.at.0), short(claim.counterparty), counts, short(claim.swap)]);
         }
         parts.push(table.to_string());
     }

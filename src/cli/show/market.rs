@@ -108,15 +108,12 @@ pub fn choice(choice: &OrderChoice) -> String {
             Verdict::Refused(reason) => format!("refused: {}", text(reason)),
             other => word(other),
         };
+        let (its_price, its_amount) = match &order.verdict {
+            Verdict::Unrevealed => (String::new(), String::new()),
+            Verdict::Chosen | Verdict::Outranked | Verdict::Refused(_) => (price(&order.price), tft(order.amount)),
+        };
         let drawn = decision.beacon.as_ref().map(|beacon| short(OrderId(draw(Some(beacon), &decision.offer, &order.order))));
-        table.add_row([
-            (place + 1).to_string(),
-            short(order.order),
-            price(&order.price),
-            tft(order.amount),
-            verdict,
-            drawn.unwrap_or_default(),
-        ]);
+        table.add_row([(place + 1).to_string(), short(order.order), its_price, its_amount, verdict, drawn.unwrap_or_default()]);
     }
     let drawn_by = match &decision.beacon {
         Some(beacon) => format!("Equal prices were drawn by TF Chain's block {}, {}.", beacon.height, beacon.hash),
@@ -133,6 +130,7 @@ pub fn order(order: &OrderView) -> String {
         ("amount", pair(&order.amount)),
         ("offer", order.offer.to_string()),
     ];
+    rows.extend(order.sealed.then(|| ("sealed", "until its round is closed".to_owned())));
     rows.extend(order.reason.as_deref().map(|reason| ("reason", text(reason))));
     rows.extend(order.swap.map(|swap| ("swap", swap.to_string())));
     let next = match (order.state, order.swap) {

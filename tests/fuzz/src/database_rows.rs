@@ -5,7 +5,9 @@ use crate::seeds::Seed;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
-use swap_contract::document::{Acknowledgement, Asset, Contract, Decision, Offer, Order, Role, Signed, SignedContract};
+use swap_contract::document::{
+    Acknowledgement, Asset, Closing, Contract, Decision, Offer, Order, Role, SealedOrder, Signed, SignedContract,
+};
 use swap_contract::event::{Event, Fact, Step};
 use swap_contract::leg::{Side, Sighting};
 use swap_contract::policy::MAINNET;
@@ -68,6 +70,8 @@ fn is_other_row(line: &str) -> bool {
         || row::<Offer>(line).is_some()
         || row::<Signed<Acknowledgement>>(line).is_some()
         || row::<Signed<Decision>>(line).is_some()
+        || row::<Signed<SealedOrder>>(line).is_some()
+        || row::<Signed<Closing>>(line).is_some()
 }
 
 /// A whole swap as the tables hold it, once for each side.

@@ -9,10 +9,10 @@ use std::fmt::Debug;
 use swap_contract::amount::{MAX_SATS, Units};
 use swap_contract::bytes::{BlockHash, GenesisHash, OrderId, PageHash, Salt};
 use swap_contract::document::{
-    Account, Acknowledgement, Asset, Beacon, CategorisedUrl, Considered, Contract, Decision, Document, DocumentError, KEPT_FOR, Kept,
-    LISTING_LIFETIME, Listing, Location, MAX_CONSIDERED, Misdeed, Network, Offer, Order, Profile, ProfilePage, Receipt, Role, Rules,
-    SEARCH_LIFETIME, Search, Sequence, Settlement, SharedReceipt, Signature, Signed, SignedContract, SignedReceipt, Snapshot, Verdict,
-    parse, verify_party,
+    Account, Acknowledgement, Asset, Beacon, CategorisedUrl, Closing, Considered, Contract, Decision, Document, DocumentError, KEPT_FOR,
+    Kept, LISTING_LIFETIME, Listing, Location, MAX_CONSIDERED, Misdeed, Network, Offer, Order, Profile, ProfilePage, Receipt, Role, Rules,
+    SEARCH_LIFETIME, SealedOrder, Search, Sequence, Settlement, SharedReceipt, Signature, Signed, SignedContract, SignedReceipt, Snapshot,
+    Verdict, parse, verify_party,
 };
 use swap_contract::leg::{HtlcRef, TxRef};
 use swap_contract::outcome::Outcome;
@@ -32,6 +32,8 @@ pub fn documents(data: &[u8]) -> bool {
         read::<SignedReceipt>(text).is_some_and(|signed| deals.iter().any(|deal| receipt(&signed, deal, data))),
         read::<Signed<Acknowledgement>>(text).is_some_and(|signed| deals.iter().any(|deal| acknowledgement(&signed, deal, data))),
         read::<Signed<Decision>>(text).is_some_and(|signed| deals.iter().any(|deal| decision(&signed, deal, data))),
+        read::<Signed<SealedOrder>>(text).is_some_and(|signed| deals.iter().any(|deal| sealed(&signed, deal, data))),
+        read::<Signed<Closing>>(text).is_some_and(|signed| deals.iter().any(|deal| closing(&signed, deal, data))),
         read::<Signed<Listing>>(text).is_some_and(|signed| by_subject(&signed, signed.document.subject, Signed::<Listing>::verify, data)),
         read::<Signed<Search>>(text).is_some_and(|signed| by_subject(&signed, signed.document.seeker, Signed::<Search>::verify, data)),
         read::<Signed<Profile>>(text).is_some_and(|signed| by_subject(&signed, signed.document.subject, Signed::<Profile>::verify, data)),
@@ -168,6 +170,26 @@ fn decision(signed: &Signed<Decision>, deal: &Deal, data: &[u8]) -> bool {
     true
 }
 
+fn sealed(signed: &Signed<SealedOrder>, deal: &Deal, data: &[u8]) -> bool {
+    stands(&signed.document);
+    let Ok(sealed) = signed.verify(&deal.offer().document, &deal.rules()) else { return false };
+    binds(&signed.signature, &sealed.delegate, &sealed.signing_bytes(), data);
+    true
+}
+
+fn closing(signed: &Signed<Closing>, deal: &Deal, data: &[u8]) -> bool {
+    stands(&signed.document);
+    let (offer, (acknowledgement, decision)) = (deal.offer().document, choice(deal));
+    let Ok(closing) = signed.verify(&offer, &acknowledgement.document) else { return false };
+    binds(&signed.signature, &offer.delegate, &closing.signing_bytes(), data);
+    assert!(closing.orders.len() <= MAX_CONSIDERED && closing.orders.contains(&acknowledgement.document.order));
+    // The decision on these orders is no misdeed, that on one less is.
+    let named = |order: &Considered| closing.orders.contains(&order.order);
+    let same = decision.document.orders.len() == closing.orders.len() && decision.document.orders.iter().all(named);
+    assert_eq!(closing.is_broken_by(&decision.document), !same);
+    true
+}
+
 /// A document that somebody signs about itself.
 fn by_subject<D: Document + PartialEq + Debug>(
     signed: &Signed<D>,
@@ -199,6 +221,9 @@ fn misdeed(proof: &Misdeed) -> bool {
         Misdeed::TwoDecisions { one, other, .. } => {
             [(&one.signature, one.document.signing_bytes()), (&other.signature, other.document.signing_bytes())]
         }
+        Misdeed::RoundChanged { closing, decision, .. } => {
+            [(&closing.signature, closing.document.signing_bytes()), (&decision.signature, decision.document.signing_bytes())]
+        }
         Misdeed::NotFunded { contract } => {
             return contract.taker.verifies(&accused, &contract.document.signing_bytes()) && !proof.is_contradiction();
         }
@@ -209,7 +234,7 @@ fn misdeed(proof: &Misdeed) -> bool {
 }
 
 /// What the maker of a fixture tells of itself and looks for, and proofs against it.
-fn found(deal: &Deal) -> [(&'static str, Vec<u8>); 6] {
+fn found(deal: &Deal) -> [(&'static str, Vec<u8>); 7] {
     let maker = &deal.maker;
     fn sign<D: Document>(by: &Person, document: D) -> Signed<D> {
         Signed { signature: by.sign(&document), document }
@@ -247,6 +272,8 @@ fn found(deal: &Deal) -> [(&'static str, Vec<u8>); 6] {
     let orders = decision.document.orders.iter().filter(|order| order.order != acknowledgement.document.order).cloned().collect();
     let without = Decision::make(&offer, decision.document.decide_at, decision.document.available, None, orders);
     let without = Box::new(sign(maker, without));
+    let closing = Box::new(close(deal, &decision.document));
+    let changed = Misdeed::RoundChanged { maker: subject, closing, decision: without.clone() };
     let left_out = Misdeed::OrderLeftOut { maker: subject, acknowledgement: Box::new(acknowledgement), decision: without.clone() };
     let twice = Misdeed::TwoDecisions { maker: subject, one: Box::new(decision), other: without };
     [
@@ -256,19 +283,28 @@ fn found(deal: &Deal) -> [(&'static str, Vec<u8>); 6] {
         ("omission", json(&omission)),
         ("left-out", json(&left_out)),
         ("two-decisions", json(&twice)),
+        ("round-changed", json(&changed)),
     ]
 }
 
-/// A maker's word on its fixture's order, and its decision on that and two others.
+/// The orders that a maker decides on.
+fn close(deal: &Deal, decision: &Decision) -> Signed<Closing> {
+    let Decision { network, offer, decide_at, .. } = *decision;
+    let document = Closing { network, offer, decide_at, orders: decision.orders.iter().map(|considered| considered.order).collect() };
+    Signed { signature: deal.maker.sign(&document), document }
+}
+
+/// A maker's word on its fixture's order, and its decision on that and three others.
 fn choice(deal: &Deal) -> (Signed<Acknowledgement>, Signed<Decision>) {
     let (offer, order) = (deal.offer().document, deal.order().document);
     let decide_at = deal.now;
-    let document = Acknowledgement { network: offer.network, offer: offer.id(), order: order.id(), decide_at };
+    let document = Acknowledgement { network: offer.network, offer: offer.id(), order: order.id(), decide_at, reputation: 0 };
     let acknowledgement = Signed { signature: deal.maker.sign(&document), document };
     let same = Considered::acceptable(&order, 0);
     let mut refused = Considered { order: OrderId([1; 32]), ..same.clone() };
     refused.refuse("the order expired");
-    let orders = vec![Considered { order: OrderId([2; 32]), ..same.clone() }, same, refused];
+    let sealed = Considered::unrevealed(OrderId([3; 32]), &offer);
+    let orders = vec![Considered { order: OrderId([2; 32]), ..same.clone() }, sealed, same, refused];
     let beacon = Beacon { height: 7, hash: BlockHash([7; 32]) };
     let document = Decision::make(&offer, decide_at, order.amount, Some(beacon), orders);
     (acknowledgement, Signed { signature: deal.maker.sign(&document), document })
@@ -301,6 +337,9 @@ pub(crate) fn seeds() -> Vec<Seed> {
         let (acknowledgement, decision) = choice(&deal);
         seeds.push(Seed::new(format!("acknowledgement-{gives}"), json(&acknowledgement)));
         seeds.push(Seed::new(format!("decision-{gives}"), json(&decision)));
+        seeds.push(Seed::new(format!("closing-{gives}"), json(&close(&deal, &decision.document))));
+        let document = SealedOrder::of(&deal.order().document);
+        seeds.push(Seed::new(format!("sealed-order-{gives}"), json(&Signed { signature: deal.taker.sign(&document), document })));
         seeds.extend(found(&deal).map(|(name, bytes)| Seed::new(format!("{name}-{gives}"), bytes)));
     }
     let contract = Box::new(Deal::new(Asset::Tft).contract());

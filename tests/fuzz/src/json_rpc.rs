@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::{LazyLock, Mutex};
-use swap_contract::document::Asset;
+use swap_contract::document::{Asset, SealedOrder, Signed};
 use swap_contract::testing::fixture::Deal;
 use twinswap::rpc::{Access, Listener, MAX_BATCH, MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, table};
 
@@ -156,6 +156,8 @@ pub(crate) fn seeds() -> Vec<Seed> {
     }
     let deal = Deal::new(Asset::Tft);
     let contract = deal.contract();
+    let document = SealedOrder::of(&deal.order().document);
+    let sealed = Signed { signature: deal.taker.sign(&document), document };
     let countersign = json!({ "order": contract.document.order, "contract": contract.document.id(), "signature": contract.taker });
     for (name, first, method, params) in [
         ("owner-offer.submit-signed", owner, "offer.submit", json!({ "signed": deal.offer() })),
@@ -165,6 +167,7 @@ pub(crate) fn seeds() -> Vec<Seed> {
         ("somebody-swap.list", somebody, "swap.list", json!({})),
         ("counterparty-offer.get", counterparty, "offer.get", id.clone()),
         ("counterparty-order.place", counterparty, "order.place", json!({ "signed": deal.order() })),
+        ("counterparty-order.seal", counterparty, "order.seal", json!({ "signed": sealed })),
         ("counterparty-order.answer", counterparty, "order.answer", id.clone()),
         ("counterparty-countersign", counterparty, "contract.countersign", countersign),
         ("counterparty-swap.receipt", counterparty, "swap.receipt", id.clone()),

@@ -324,6 +324,10 @@ async fn call(engine: &Engine, method: &str, params: Value) -> Result<Value, Bus
             Ok(place) => json(engine.order_place(place).await),
             Err(error) => Err(error),
         },
+        "order.seal" => match read(params) {
+            Ok(seal) => json(engine.order_seal(seal).await),
+            Err(error) => Err(error),
+        },
         "order.answer" => match read::<ById<OrderId>>(params) {
             Ok(query) => json(engine.order_answer(query.id).await),
             Err(error) => Err(error),

@@ -272,7 +272,7 @@ impl World {
             };
             let engine = engine.clone();
             self.expect_orders();
-            let order = OrderSubmit { reach: address(trade.maker), offer, amount: trade.amount, price: None };
+            let order = OrderSubmit { reach: address(trade.maker), offer, amount: trade.amount, price: None, sealed: false };
             match self.beside(taker, async move { engine.order_submit(order).await }).await {
                 Some(Ok(_)) => self.tell(|| format!("{} orders", NAMES[taker])),
                 Some(Err(ApiError::Counterparty { .. })) => again.push((trade, offer)),

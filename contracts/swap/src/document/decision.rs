@@ -32,6 +32,10 @@ pub struct Acknowledgement {
     pub order: OrderId,
     /// When the waiting period ends. It names the round: there is one decision for each.
     pub decide_at: UnixTime,
+    /// What the taker's reputation counts, as the maker knows it: 0 to [`MOST_COUNTED`]. Said before anybody knows the draw.
+    #[serde(with = "crate::amount::decimal")]
+    #[schemars(with = "String")]
+    pub reputation: u64,
 }
 
 /// A block of TF Chain that nobody could know when the orders were placed: the first final one whose time is not before the
@@ -55,6 +59,8 @@ pub enum Verdict {
     Chosen,
     /// Others came first, and less was left of the offer than it asks for.
     Outranked,
+    /// It was sealed, and its taker did not reveal it in time.
+    Unrevealed,
     /// The maker could not take it, whatever its rank.
     Refused(String),
 }
@@ -65,12 +71,11 @@ pub enum Verdict {
 pub struct Considered {
     /// The order.
     pub order: OrderId,
-    /// TFT units.
+    /// TFT units; none if it was not revealed.
     pub amount: Units,
-    /// Its price.
+    /// Its price; the offer's if it was not revealed.
     pub price: Price,
-    /// What the taker's reputation counts, as the maker knows it: 0 to [`crate::reputation::MOST_COUNTED`]. 0 as well where nothing
-    /// depends on it.
+    /// What its taker's reputation counts, as the maker said when it acknowledged the order; 0 if it was not revealed.
     #[serde(with = "crate::amount::decimal")]
     #[schemars(with = "String")]
     pub reputation: u64,
@@ -84,6 +89,11 @@ impl Considered {
         Self { order: order.id(), amount: order.amount, price: order.price, reputation, verdict: Verdict::Outranked }
     }
 
+    /// A sealed order whose amount and price nobody has shown.
+    pub fn unrevealed(order: OrderId, offer: &Offer) -> Self {
+        Self { order, amount: Units(0), price: offer.price, reputation: 0, verdict: Verdict::Unrevealed }
+    }
+
     /// The same order, and why the maker cannot take it.
     pub fn refuse(&mut self, reason: &str) {
         let mut end = reason.len().min(MAX_REASON_BYTES);
@@ -93,8 +103,11 @@ impl Considered {
         self.verdict = Verdict::Refused(reason[..end].chars().filter(|c| !c.is_control()).collect());
     }
 
-    fn is_refused(&self) -> bool {
-        matches!(self.verdict, Verdict::Refused(_))
+    fn is_out(&self) -> bool {
+        match self.verdict {
+            Verdict::Refused(_) | Verdict::Unrevealed => true,
+            Verdict::Chosen | Verdict::Outranked => false,
+        }
     }
 }
 
@@ -126,7 +139,7 @@ impl Document for Decision {
 
 /// Whether it depends on a draw who is chosen: there is not enough for all, and two are equal in price and reputation.
 pub fn needs_draw(available: Units, orders: &[Considered]) -> bool {
-    let takeable: Vec<&Considered> = orders.iter().filter(|order| !order.is_refused()).collect();
+    let takeable: Vec<&Considered> = orders.iter().filter(|order| !order.is_out()).collect();
     let wanted: u128 = takeable.iter().map(|order| u128::from(order.amount.0)).sum();
     let mut ranks: Vec<(Price, u64)> = takeable.iter().map(|order| (order.price, order.reputation)).collect();
     ranks.sort_by(|a, b| a.0.compare(&b.0).then(a.1.cmp(&b.1)));
@@ -141,14 +154,14 @@ pub fn draw(beacon: Option<&Beacon>, offer: &OfferId, order: &OrderId) -> [u8; 3
 }
 
 impl Decision {
-    /// Ranks the orders and takes from the first on whatever is left for. Their verdicts matter only where they are refused. The
-    /// order in which they are given does not matter. A beacon is used only if [`needs_draw`].
+    /// Ranks the orders and takes from the first on whatever is left for. Their verdicts matter only where they are refused or not
+    /// revealed. The order in which they are given does not matter. A beacon is used only if [`needs_draw`].
     pub fn make(offer: &Offer, decide_at: UnixTime, available: Units, beacon: Option<Beacon>, mut orders: Vec<Considered>) -> Self {
         let id = offer.id();
         let beacon = beacon.filter(|_| needs_draw(available, &orders));
         orders.sort_by(|a, b| rank(offer.gives, &id, beacon.as_ref(), a, b));
         let mut left = available.0;
-        for order in orders.iter_mut().filter(|order| !order.is_refused()) {
+        for order in orders.iter_mut().filter(|order| !order.is_out()) {
             order.verdict = match left.checked_sub(order.amount.0) {
                 Some(rest) => {
                     left = rest;
@@ -183,8 +196,12 @@ impl Decision {
             if order.reputation > MOST_COUNTED {
                 return Err(DocumentError::OutOfBounds { field: "reputation", reason: format!("at most {MOST_COUNTED}") });
             }
-            if let Verdict::Refused(reason) = &order.verdict {
-                check_text("reason", reason, MAX_REASON_BYTES)?;
+            match &order.verdict {
+                Verdict::Refused(reason) => check_text("reason", reason, MAX_REASON_BYTES)?,
+                Verdict::Unrevealed if *order != Considered::unrevealed(order.order, offer) => {
+                    return mismatch("orders", "nobody knows the amount and price of an order that was not revealed");
+                }
+                Verdict::Unrevealed | Verdict::Chosen | Verdict::Outranked => {}
             }
         }
         if self.beacon.is_some() != needs_draw(self.available, &self.orders) {
@@ -194,16 +211,19 @@ impl Decision {
         if again == *self { Ok(()) } else { mismatch("orders", "by price, then by reputation, then by draw, as long as something is left") }
     }
 
-    /// Whether an order that was to be considered is not in it: then the maker cheated, and both signatures show it.
+    /// Whether an order that was to be considered is not in it, or with another reputation: then the maker cheated, and both signatures
+    /// show it.
     pub fn leaves_out(&self, acknowledged: &Acknowledgement) -> bool {
         let same_round = (self.network, self.offer, self.decide_at) == (acknowledged.network, acknowledged.offer, acknowledged.decide_at);
-        same_round && self.verdict(&acknowledged.order).is_none()
+        let found = self.orders.iter().find(|considered| considered.order == acknowledged.order);
+        let is_considered = found.is_some_and(|found| found.verdict == Verdict::Unrevealed || found.reputation == acknowledged.reputation);
+        same_round && !is_considered
     }
 }
 
 fn rank(gives: Asset, offer: &OfferId, beacon: Option<&Beacon>, a: &Considered, b: &Considered) -> Ordering {
-    if a.is_refused() || b.is_refused() {
-        return a.is_refused().cmp(&b.is_refused()).then(a.order.cmp(&b.order));
+    if a.is_out() || b.is_out() {
+        return a.is_out().cmp(&b.is_out()).then(a.order.cmp(&b.order));
     }
     let by_price = match gives {
         Asset::Tft => b.price.compare(&a.price),
@@ -219,6 +239,9 @@ impl Signed<Acknowledgement> {
         let mismatch = |field, reason: String| Err(DocumentError::Mismatch { field, reason });
         if document.network != offer.network || document.offer != offer.id() || document.order != *order {
             return mismatch("order", format!("the order is {order}"));
+        }
+        if document.reputation > MOST_COUNTED {
+            return Err(DocumentError::OutOfBounds { field: "reputation", reason: format!("at most {MOST_COUNTED}") });
         }
         if document.decide_at > rules.now.plus(offer.waiting_period).plus(rules.policy.clock_skew) {
             return mismatch("decide_at", "later than the offer's waiting period".into());

@@ -1,7 +1,9 @@
 //! Proofs that somebody has signed two things that cannot both be: anybody can check them with nothing else at hand, whoever brings
 //! them. And contracts that were agreed on and not funded: those the chain has to be asked about as well.
 
-use super::{Account, Acknowledgement, Decision, Document, DocumentError, Kept, Listing, Network, Role, Signed, SignedContract, Snapshot};
+use super::{
+    Account, Acknowledgement, Closing, Decision, Document, DocumentError, Kept, Listing, Network, Role, Signed, SignedContract, Snapshot,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -19,7 +21,7 @@ pub enum Misdeed {
         /// The page on which it is missing.
         snapshot: Box<Signed<Snapshot>>,
     },
-    /// A maker left out of its decision an order that it had acknowledged.
+    /// A maker left out of its decision an order that it had acknowledged, or counted another reputation.
     OrderLeftOut {
         /// The maker's account, by which it signs.
         maker: Account,
@@ -37,8 +39,18 @@ pub enum Misdeed {
         /// The other.
         other: Box<Signed<Decision>>,
     },
-    /// A taker who was to fund first countersigned a contract, and did not fund it. Only of takers: a maker signs before it knows
-    /// whether the taker will, and nothing shows that it came to know.
+    /// A maker decided on other orders than those that it had closed a round with: it added one that knew the sealed ones, or left
+    /// one out.
+    RoundChanged {
+        /// The maker's account, by which it signs.
+        maker: Account,
+        /// The orders that it had.
+        closing: Box<Signed<Closing>>,
+        /// The decision on that round.
+        decision: Box<Signed<Decision>>,
+    },
+    /// A taker who was to fund first countersigned a contract, and did not fund it. Only of takers: a maker signs first, and nothing shows
+    /// that the countersignature came. Nor does anything show that the taker knew the maker had it: a claim counts for little.
     NotFunded {
         /// The contract.
         contract: Box<SignedContract>,
@@ -49,7 +61,7 @@ impl Misdeed {
     /// Whether its subject has contradicted itself, and is traded with no more. Otherwise it only counts against it for a while.
     pub fn is_contradiction(&self) -> bool {
         match self {
-            Misdeed::Omission { .. } | Misdeed::OrderLeftOut { .. } | Misdeed::TwoDecisions { .. } => true,
+            Misdeed::Omission { .. } | Misdeed::OrderLeftOut { .. } | Misdeed::TwoDecisions { .. } | Misdeed::RoundChanged { .. } => true,
             Misdeed::NotFunded { .. } => false,
         }
     }
@@ -92,7 +104,7 @@ impl Misdeed {
                 acknowledgement.by(maker)?;
                 decision.by(maker)?;
                 if !decision.document.leaves_out(&acknowledgement.document) {
-                    return Err(proves_nothing("the order is in the decision, or the decision is about others"));
+                    return Err(proves_nothing("the order is in the decision as it was acknowledged, or the decision is about others"));
                 }
                 Ok(*maker)
             }
@@ -103,6 +115,15 @@ impl Misdeed {
                 let round = |decision: &Decision| (decision.network, decision.offer, decision.decide_at);
                 if round(&one.document) != round(&other.document) || one.document == other.document {
                     return Err(proves_nothing("the decisions are the same, or about different rounds"));
+                }
+                Ok(*maker)
+            }
+            Misdeed::RoundChanged { maker, closing, decision } => {
+                is_network(&decision.document.network)?;
+                closing.by(maker)?;
+                decision.by(maker)?;
+                if !closing.document.is_broken_by(&decision.document) {
+                    return Err(proves_nothing("the decision is on these orders, or about another round"));
                 }
                 Ok(*maker)
             }
@@ -117,7 +138,8 @@ impl Misdeed {
         }
     }
 
-    /// A name of the proof: the same for the same pair of statements, whoever has put them together.
+    /// A name of the proof: the same for the same pair of statements, whoever has put them together. Claims of one maker about one taker
+    /// have one name: the newest counts.
     pub fn id(&self) -> [u8; 32] {
         let parts = match self {
             Misdeed::Omission { listing, kept, snapshot } => [listing.document.hash(), kept.document.hash(), snapshot.document.hash()],
@@ -128,7 +150,8 @@ impl Misdeed {
                 let (one, other) = (one.document.hash(), other.document.hash());
                 [maker.0, one.min(other), one.max(other)]
             }
-            Misdeed::NotFunded { contract } => [contract.document.taker.0, contract.document.id().0, [0; 32]],
+            Misdeed::RoundChanged { maker, closing, decision } => [maker.0, closing.document.hash(), decision.document.hash()],
+            Misdeed::NotFunded { contract } => [contract.document.taker.0, contract.document.maker.0, [0; 32]],
         };
         Sha256::digest(parts.concat()).into()
     }

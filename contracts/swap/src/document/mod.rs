@@ -13,6 +13,7 @@ mod offer;
 mod order;
 mod profile;
 mod receipt;
+mod sealed;
 mod signature;
 mod watch;
 
@@ -28,6 +29,7 @@ pub use offer::{Offer, Sequence, Tags, check_tags};
 pub use order::Order;
 pub use profile::{CategorisedUrl, Location, Page as ProfilePage, Profile};
 pub use receipt::{Receipt, Settlement, SharedReceipt, SignedReceipt};
+pub use sealed::{Closing, SealedOrder};
 pub use signature::{Scheme, Signature};
 pub use watch::{MAX_PACKAGE_BYTES, Package, WATCH_LIFETIME, WatchRequest};
 

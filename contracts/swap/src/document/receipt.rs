@@ -1,11 +1,12 @@
 //! The receipt both parties sign when a swap has ended. With both signatures, and the doubly signed contract, it is what a reputation is
 //! made of: whoever has it can look both transactions up.
 
-use super::{Account, Contract, Document, DocumentError, Network, Signature, SignedContract, check_text};
+use super::{Account, Contract, Document, DocumentError, Network, Role, Signature, SignedContract, check_text};
 use crate::amount::decimal;
 use crate::bytes::SwapId;
 use crate::leg::{HtlcRef, TxRef};
 use crate::outcome::Outcome;
+use crate::time::latest_beta_timelock;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -105,9 +106,19 @@ pub struct SharedReceipt {
 }
 
 impl SharedReceipt {
-    /// Checks everything but what the chains show: both signatures under both, and that the swap completed.
+    /// Checks everything but what the chains show: both signatures under both, that the swap completed, and that the contract is one that
+    /// two engines would make.
     pub fn verify(&self, network: &Network) -> Result<&Contract, DocumentError> {
         let contract = &self.contract.document;
+        let (sender, recipient) = (contract.party(Role::Participant), contract.party(Role::Initiator));
+        let own_keys = contract.alpha.redeem_key.0[1..] != contract.alpha.refund_key.0[1..] && contract.maker_salt != contract.taker_salt;
+        let by_the_rules = contract.beta.latest_refund_after == latest_beta_timelock(contract.alpha.refund_after, contract.policy());
+        if contract.maker == contract.taker || (&contract.beta.sender, &contract.beta.recipient) != (sender, recipient) {
+            return Err(DocumentError::Mismatch { field: "contract", reason: "it is not between its maker and its taker".into() });
+        }
+        if !own_keys || !by_the_rules {
+            return Err(DocumentError::Mismatch { field: "contract", reason: "no engine makes such a contract".into() });
+        }
         if contract.network != *network {
             return Err(DocumentError::WrongNetwork { found: Box::new(contract.network), expected: Box::new(*network) });
         }

@@ -15,6 +15,7 @@ mod properties;
 mod receipts;
 mod reorgs;
 mod restored;
+mod sealed;
 mod stored_formats;
 mod time_and_policy;
 mod watching;

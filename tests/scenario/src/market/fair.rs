@@ -1,58 +1,33 @@
-//! One maker, a real engine, and many takers who want its offers at the same time: some of them countersign, some never do, some come
-//! late, some repeat themselves. Nobody gains by being first, nothing is promised twice, and nothing stays promised for nothing.
+//! One maker, a real engine, and many takers who want its offers at the same time: some of them seal their orders, some of those never
+//! reveal them, some countersign, some never do, some come late, some repeat themselves. Nobody gains by being first, nothing is promised twice, and nothing stays promised for nothing.
 
+use super::plan::{PRICE, Plan, Shown, TFT, Taker};
 use super::twin::{NETWORK, Twin};
 use crate::databases::Databases;
 use crate::host::{Clock, SimHost};
 use anyhow::{Context, ensure};
 use chain_sim::{Config, Owner, SimChain};
+use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use rand::{Rng, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
-use swap_contract::amount::{Price, Sats, Units};
+use swap_contract::amount::Units;
 use swap_contract::bytes::OrderId;
-use swap_contract::document::{Asset, Considered, Contract, Decision, Offer, Order, Signed, Tags, Verdict};
+use swap_contract::document::{
+    Acknowledgement, Asset, Closing, Considered, Contract, Decision, Offer, Order, SealedOrder, Signed, Tags, Verdict,
+};
 use swap_contract::policy::MAINNET;
 use swap_contract::time::{ChainTime, Span, UnixTime};
-use twinswap::api::{Countersign, OfferSubmit, OfferTerms, OrderAnswer, OrderState, PlaceOrder};
+use twinswap::api::{Countersign, OfferSubmit, OfferTerms, OrderAnswer, OrderState, PlaceOrder, SealOrder};
 use twinswap::engine::keys::Keys;
 use twinswap::engine::{AcceptSettings, Chains, CopySettings, DiscoverySettings, Engine, Parts, Turns};
 use twinswap::error::ApiError;
 
 const WORDS: &str = "legal winner thank year wave sausage worth useful legal winner thank yellow";
 const START: ChainTime = ChainTime::from_secs(1_790_000_000);
-/// One TFT, in units.
-const TFT: u64 = 10_000_000;
-/// 250 satoshis for a TFT.
-const PRICE: Price = Price { sats: Sats(250), units: Units(TFT) };
 const PERIOD: Span = Span::secs(60);
 const BLOCK: Span = Span::secs(6);
-
-/// What one taker does.
-#[derive(Clone, Debug)]
-struct Taker {
-    number: u32,
-    amount: Units,
-    price: Price,
-    /// Signs the contract that it is offered.
-    signs: bool,
-    /// Comes when the period is over.
-    late: bool,
-    /// Sends its order again, which changes nothing.
-    repeats: bool,
-}
-
-/// What a seed plays.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    gives: Asset,
-    /// All that is offered.
-    max: Units,
-    takers: Vec<Taker>,
-    seed: u64,
-}
 
 /// What came of it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -60,31 +35,10 @@ pub struct Chosen {
     pub orders: u64,
     pub chosen: BTreeSet<OrderId>,
     pub drawn: bool,
+    pub revealed: u64,
+    pub unrevealed: u64,
     pub agreed: u64,
     pub released: u64,
-}
-
-impl Plan {
-    pub fn draw(seed: u64) -> Self {
-        let mut chance = StdRng::seed_from_u64(seed ^ 0xfa1);
-        let lots = chance.random_range(1..=4);
-        let takers = (0..chance.random_range(2..=9)).map(|number| Taker {
-            number,
-            amount: Units(TFT * 1_000 * chance.random_range(2..=4) / 4),
-            // Equal prices are what a draw is for.
-            price: Price { sats: Sats(PRICE.sats.0), units: PRICE.units },
-            signs: chance.random_bool(0.6),
-            late: chance.random_bool(0.15),
-            repeats: chance.random_bool(0.3),
-        });
-        let mut takers: Vec<Taker> = takers.collect();
-        let gives = if chance.random_bool(0.5) { Asset::Tft } else { Asset::Btc };
-        for taker in &mut takers {
-            let better = [0, 0, 0, 1, 3][chance.random_range(0..5)];
-            taker.price.sats.0 = if gives == Asset::Tft { PRICE.sats.0 + better } else { PRICE.sats.0 - better };
-        }
-        Self { gives, max: Units(TFT * 1_000 * lots), takers, seed }
-    }
 }
 
 /// Plays a plan with the orders arriving in one order, and again in another.
@@ -176,29 +130,48 @@ impl Market {
         let (late, in_time): (Vec<usize>, Vec<usize>) = arrival.iter().partition(|who| plan.takers[**who].late);
         let mut acknowledged = BTreeMap::new();
         for who in &in_time {
-            let answer = self.place(&orders[*who]).await?;
+            let (order, shown) = (&orders[*who], plan.takers[*who].shown);
+            let answer = self.hand_in(&twins[*who], order, shown).await?;
+            ensure!(answer.sealed == (shown != Shown::AtOnce) && answer.state == OrderState::Waiting, "it is {answer:?}");
             let word = answer.acknowledgement.context("the maker acknowledges what it takes in")?;
-            word.verify(&offer, &orders[*who].document.id(), &self.rules())?;
-            acknowledged.insert(orders[*who].document.id(), word);
+            word.verify(&offer, &order.document.id(), &self.rules())?;
             if plan.takers[*who].repeats {
-                self.place(&orders[*who]).await?;
+                let again = self.hand_in(&twins[*who], order, shown).await?.acknowledgement;
+                ensure!(again.as_ref() == Some(&word), "sent twice it is in another round");
             }
+            acknowledged.insert(order.document.id(), word);
             self.clock.advance(Span::secs(1));
             self.no_more_than_there_is().await?;
         }
         self.wait(PERIOD).await?;
+        let mut chosen = Chosen { orders: orders.len() as u64, ..Chosen::default() };
+        let closing = self.reveal(plan, &offer, &orders, &in_time, &acknowledged, &mut chosen).await?;
         for who in &late {
             // A new round of its own, or refused: it takes part in no draw that it may know already.
-            drop(self.place(&orders[*who]).await);
+            drop(self.hand_in(&twins[*who], &orders[*who], plan.takers[*who].shown).await);
         }
+        self.no_more_than_there_is().await?;
         self.wait(Span::secs(20)).await?;
         self.engine.maker_turn().await?;
-        let mut chosen = Chosen { orders: orders.len() as u64, ..Chosen::default() };
+        // Whoever never reveals has everybody wait until its time is over, and no longer.
+        if chosen.unrevealed > 0 {
+            ensure!(self.engine.order_answer(orders[in_time[0]].document.id()).await?.decision.is_none(), "decided too early");
+            self.wait(MAINNET.order_reveal_within).await?;
+            self.engine.maker_turn().await?;
+        }
         for who in &in_time {
             let order = &orders[*who].document;
             let answer = self.engine.order_answer(order.id()).await?;
             let decision = answer.decision.context("a round that is over is decided")?;
             self.is_as_it_must_be(&offer, &orders, &decision.verify(&offer)?.clone())?;
+            ensure!(!closing.as_ref().is_some_and(|closing| closing.is_broken_by(&decision.document)), "the round was closed otherwise");
+            let unrevealed = decision.document.verdict(&order.id()) == Some(&Verdict::Unrevealed);
+            ensure!(unrevealed == (plan.takers[*who].shown == Shown::Never), "who shows its order is considered, and nobody else");
+            if unrevealed {
+                ensure!(answer.state == OrderState::Refused && answer.contract.is_none(), "{:?} though nobody knows it", answer.state);
+                let late = self.place(&orders[*who]).await;
+                ensure!(matches!(late, Err(ApiError::WrongState { .. })), "an order is shown too late, and the maker says {late:?}");
+            }
             ensure!(!decision.document.leaves_out(&acknowledged[&order.id()].document), "an acknowledged order is left out");
             chosen.drawn |= decision.document.beacon.is_some();
             let is_chosen = decision.document.verdict(&order.id()) == Some(&Verdict::Chosen);
@@ -248,8 +221,10 @@ impl Market {
             .map(|considered| {
                 let order = orders.iter().find(|order| order.document.id() == considered.order).context("an order that nobody placed")?;
                 let mut own = Considered::acceptable(&order.document, considered.reputation);
-                if let Verdict::Refused(reason) = &considered.verdict {
-                    own.refuse(reason);
+                match &considered.verdict {
+                    Verdict::Refused(reason) => own.refuse(reason),
+                    Verdict::Unrevealed => own = Considered::unrevealed(considered.order, offer),
+                    Verdict::Chosen | Verdict::Outranked => {}
                 }
                 Ok(own)
             })
@@ -264,6 +239,52 @@ impl Market {
             ensure!(time.secs() >= decision.decide_at.0, "the draw was known before the orders were in");
         }
         Ok(())
+    }
+
+    /// The maker closes the round, and then those show what they have sealed who ever do. Says with which orders it was closed, if it
+    /// had to be.
+    async fn reveal(
+        &mut self,
+        plan: &Plan,
+        offer: &Offer,
+        orders: &[Signed<Order>],
+        in_time: &[usize],
+        acknowledged: &BTreeMap<OrderId, Signed<Acknowledgement>>,
+        chosen: &mut Chosen,
+    ) -> anyhow::Result<Option<Closing>> {
+        self.engine.maker_turn().await?;
+        let mut closed: Option<Closing> = None;
+        for who in in_time {
+            let (order, shown) = (&orders[*who], plan.takers[*who].shown);
+            let id = order.document.id();
+            if shown == Shown::AtOnce {
+                continue;
+            }
+            let answer = self.engine.order_answer(id).await?;
+            let closing = answer.closing.context("a round with sealed orders is closed before it is decided")?;
+            let closing = closing.verify(offer, &acknowledged[&id].document)?.clone();
+            ensure!(closed.as_ref().is_none_or(|before| *before == closing), "the round is closed twice");
+            ensure!(closing.orders.iter().eq(acknowledged.keys()), "it is closed with others than those that were acknowledged");
+            closed = Some(closing);
+            if shown == Shown::Never {
+                chosen.unrevealed += 1;
+                continue;
+            }
+            let answer = self.place(order).await?;
+            ensure!(!answer.sealed && answer.acknowledgement.as_ref() == Some(&acknowledged[&id]), "shown, it is in another round");
+            chosen.revealed += 1;
+        }
+        Ok(closed)
+    }
+
+    /// Sends an order, or its seal alone.
+    async fn hand_in(&mut self, twin: &Twin, order: &Signed<Order>, shown: Shown) -> Result<OrderAnswer, ApiError> {
+        if shown == Shown::AtOnce {
+            return self.place(order).await;
+        }
+        let engine = self.engine.clone();
+        let seal = SealOrder { signed: twin.sign(SealedOrder::of(&order.document)), receipts: Vec::new() };
+        self.beside(async move { engine.order_seal(seal).await }).await
     }
 
     async fn place(&mut self, order: &Signed<Order>) -> Result<OrderAnswer, ApiError> {

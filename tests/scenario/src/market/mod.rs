@@ -2,6 +2,7 @@
 
 mod fair;
 pub mod network;
+mod plan;
 mod twin;
 
 use crate::databases::Databases;
@@ -17,6 +18,8 @@ pub struct Sum {
     orders: u64,
     chosen: u64,
     draws: u64,
+    revealed: u64,
+    unrevealed: u64,
     agreed: u64,
     released: u64,
     reached: Reached,
@@ -33,6 +36,8 @@ pub async fn play(seed: u64, databases: &Databases) -> anyhow::Result<Sum> {
         orders: chosen.orders,
         chosen: chosen.chosen.len() as u64,
         draws: u64::from(chosen.drawn),
+        revealed: chosen.revealed,
+        unrevealed: chosen.unrevealed,
         agreed: chosen.agreed,
         released: chosen.released,
         reached,
@@ -44,6 +49,8 @@ impl Sum {
         self.orders += other.orders;
         self.chosen += other.chosen;
         self.draws += other.draws;
+        self.revealed += other.revealed;
+        self.unrevealed += other.unrevealed;
         self.agreed += other.agreed;
         self.released += other.released;
         let (all, one) = (&mut self.reached, &other.reached);
@@ -67,6 +74,8 @@ impl Sum {
             "orders": self.orders,
             "chosen": self.chosen,
             "rounds_drawn": self.draws,
+            "sealed_revealed": self.revealed,
+            "sealed_unrevealed": self.unrevealed,
             "agreed": self.agreed,
             "released": self.released,
             "hostile_percent": SHAPE.hostile,
@@ -96,6 +105,7 @@ mod tests {
         });
         assert!(sum.is_found(), "{}", sum.to_json());
         assert!(sum.draws > 0 && sum.released > 0 && sum.agreed > 0, "{}", sum.to_json());
+        assert!(sum.revealed > 0 && sum.unrevealed > 0, "{}", sum.to_json());
     }
 
     #[test]

@@ -37,14 +37,14 @@ function comparePrices(a, b) {
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
-const isRefused = ({ verdict }) => typeof verdict === "object";
+const isOut = ({ verdict }) => typeof verdict === "object" || verdict === "unrevealed";
 
 function choose(offer, { available, beacon, orders }) {
   const offerId = Buffer.from(idOf("offer", offer), "hex");
   const hash = beacon ? Buffer.from(beacon.hash, "hex") : Buffer.alloc(32);
   const draw = ({ order }) => sha256("twinswap:draw:v1:", hash, offerId, Buffer.from(order, "hex"));
   const better = offer.gives === "TFT" ? -1 : 1;
-  const takeable = orders.filter((order) => !isRefused(order));
+  const takeable = orders.filter((order) => !isOut(order));
   const rank = (a, b) => better * comparePrices(a.price, b.price) || Number(b.reputation) - Number(a.reputation);
   takeable.sort((a, b) => rank(a, b) || Buffer.compare(draw(a), draw(b)));
   let left = BigInt(available);
@@ -53,21 +53,29 @@ function choose(offer, { available, beacon, orders }) {
     if (fits) left -= BigInt(order.amount);
     return { ...order, verdict: fits ? "chosen" : "outranked" };
   });
-  const refused = orders.filter(isRefused).sort((a, b) => (a.order < b.order ? -1 : 1));
-  return [...ranked, ...refused];
+  const out = orders.filter(isOut).sort((a, b) => (a.order < b.order ? -1 : 1));
+  return [...ranked, ...out];
 }
 
 const [file] = process.argv.slice(2);
-const { offer, acknowledgements, decision } = JSON.parse(readFileSync(file === "-" ? 0 : file, "utf8"));
+const { offer, acknowledgements, closing, decision } = JSON.parse(readFileSync(file === "-" ? 0 : file, "utf8"));
 try {
   assertSigned("decision", decision, offer.delegate);
   assert.equal(decision.document.offer, idOf("offer", offer), "the decision is about another offer");
   assert.deepEqual(decision.document.orders, choose(offer, decision.document), "the orders were not chosen from as they had to be");
+  if (closing) {
+    assertSigned("closing", closing, offer.delegate);
+    assert.equal(closing.document.decide_at, decision.document.decide_at, "another round was closed");
+    assert.deepEqual(decision.document.orders.map(({ order }) => order).sort(), closing.document.orders, "the round was closed with other orders");
+  }
   for (const acknowledgement of acknowledgements) {
     assertSigned("acknowledgement", acknowledgement, offer.delegate);
     const { order, decide_at } = acknowledgement.document;
     assert.equal(decide_at, decision.document.decide_at, "the order belongs to another round");
-    assert.ok(decision.document.orders.some((considered) => considered.order === order), `order ${order} was left out`);
+    const found = decision.document.orders.find((considered) => considered.order === order);
+    assert.ok(found, `order ${order} was left out`);
+    const { reputation } = acknowledgement.document;
+    assert.ok(found.verdict === "unrevealed" || found.reputation === reputation, `order ${order} was acknowledged with reputation ${reputation}`);
   }
   console.log(`fair: ${decision.document.orders.map(({ order, verdict }) => `${order.slice(0, 8)} ${JSON.stringify(verdict)}`).join(", ")}`);
 } catch (error) {
