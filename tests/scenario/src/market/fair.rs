@@ -155,7 +155,7 @@ impl Market {
         self.engine.maker_turn().await?;
         // Whoever never reveals has everybody wait until its time is over, and no longer.
         if chosen.unrevealed > 0 {
-            ensure!(self.engine.order_answer(orders[*in_time[0]].document.id()).await?.decision.is_none(), "decided too early");
+            ensure!(self.engine.order_answer(orders[in_time[0]].document.id()).await?.decision.is_none(), "decided too early");
             self.wait(MAINNET.order_reveal_within).await?;
             self.engine.maker_turn().await?;
         }
