@@ -118,7 +118,7 @@ pub const REGTEST: Policy = Policy {
     alpha_max_age: Span::hours(24 * 365),
     alpha_block: Span::secs(30),
     countersign_within: Span::secs(30),
-    order_reveal_within: Span::secs(8),
+    order_reveal_within: Span::secs(6),
     waiting_period: (Span::secs(0), Span::secs(120)),
     ..MAINNET
 };

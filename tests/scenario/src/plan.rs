@@ -21,6 +21,8 @@ pub struct Trade {
     pub maker: Who,
     pub gives: Asset,
     pub amount: Units,
+    /// Whether the order is sealed: the taker reveals it if its turn comes in time.
+    pub sealed: bool,
 }
 
 /// Something that goes wrong though nobody is dishonest. Minutes say how long it lasts.
@@ -174,7 +176,7 @@ impl Plan {
             Mutant::EarlyAlphaRefund => (Mischief::RefundAlways, Asset::Btc),
             Mutant::RevealAtDepth0 => (Mischief::ForkAfterReveal, Asset::Tft),
         };
-        let trade = Trade { at: 0, maker: villain, gives: villain_gives, amount: Units(HUNDRED_TFT * 20) };
+        let trade = Trade { at: 0, maker: villain, gives: villain_gives, amount: Units(HUNDRED_TFT * 20), sealed: false };
         let (trades, mischief) = (vec![trade], vec![(0, mischief)]);
         Self { villain: Some(villain), trades, mischief, faults: Vec::new(), bus: Reliability::default(), ..self }
     }
@@ -199,12 +201,14 @@ impl Plan {
 }
 
 fn trade(chance: &mut StdRng) -> Trade {
+    let at = chance.random_range(0..TRADING);
     Trade {
-        at: chance.random_range(0..TRADING),
+        at,
         maker: chance.random_range(0..2),
         gives: if chance.random_bool(0.5) { Asset::Btc } else { Asset::Tft },
         // 250,000 to 2,500,000 satoshis.
         amount: Units(HUNDRED_TFT * chance.random_range(10..=100)),
+        sealed: at % 4 == 3,
     }
 }
 

@@ -272,9 +272,9 @@ impl World {
             };
             let engine = engine.clone();
             self.expect_orders();
-            let order = OrderSubmit { reach: address(trade.maker), offer, amount: trade.amount, price: None, sealed: false };
+            let order = OrderSubmit { reach: address(trade.maker), offer, amount: trade.amount, price: None, sealed: trade.sealed };
             match self.beside(taker, async move { engine.order_submit(order).await }).await {
-                Some(Ok(_)) => self.tell(|| format!("{} orders", NAMES[taker])),
+                Some(Ok(_)) => self.tell(|| format!("{} orders{}", NAMES[taker], if trade.sealed { ", sealed" } else { "" })),
                 Some(Err(ApiError::Counterparty { .. })) => again.push((trade, offer)),
                 Some(Err(refused)) => self.tell(|| format!("no order: {refused}")),
                 None => {}
