@@ -22,6 +22,7 @@ mod observe;
 mod open;
 mod pallet;
 mod prepare;
+mod price;
 mod shapes;
 mod storage;
 mod submit;
