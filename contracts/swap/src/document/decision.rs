@@ -2,7 +2,7 @@
 //! controls and anybody can repeat. It is signed, and so is the word that an order will be considered: a maker who leaves an order out,
 //! chooses otherwise or says two things can be shown to have.
 
-use super::{Asset, Document, DocumentError, Network, Offer, Order, Rules, Signed, check_text};
+use super::{Asset, Document, DocumentError, Network, Offer, Order, Rules, Signed, check_text, is_misleading};
 use crate::amount::{Price, Units};
 use crate::bytes::{BlockHash, OfferId, OrderId};
 use crate::time::UnixTime;
@@ -78,13 +78,18 @@ impl Considered {
         Self { order: order.id(), amount: order.amount, price: order.price, verdict: Verdict::Outranked }
     }
 
-    /// The same order, and why the maker cannot take it.
+    /// Checks a reason that a person gives, which then stands in the decision as it is.
+    pub fn check_reason(reason: &str) -> Result<(), DocumentError> {
+        check_text("reason", reason, MAX_REASON_BYTES)
+    }
+
+    /// The same order, and why the maker cannot take it: cut and cleaned to what [`Considered::check_reason`] takes.
     pub fn refuse(&mut self, reason: &str) {
         let mut end = reason.len().min(MAX_REASON_BYTES);
         while !reason.is_char_boundary(end) {
             end -= 1;
         }
-        self.verdict = Verdict::Refused(reason[..end].chars().filter(|c| !c.is_control()).collect());
+        self.verdict = Verdict::Refused(reason[..end].chars().filter(|c| !is_misleading(*c)).collect());
     }
 
     fn is_refused(&self) -> bool {
@@ -175,7 +180,7 @@ impl Decision {
         }
         for order in &self.orders {
             if let Verdict::Refused(reason) = &order.verdict {
-                check_text("reason", reason, MAX_REASON_BYTES)?;
+                Considered::check_reason(reason)?;
             }
         }
         if self.beacon.is_some() != needs_draw(self.available, &self.orders) {
