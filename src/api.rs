@@ -15,8 +15,8 @@ pub use discovery::{
     TellMisdeed, ToldMisdeed,
 };
 pub use market::{
-    BrowseOffers, Countersign, Deadlines, Direction, OfferPreview, OfferState, OfferSubmit, OfferTerms, OfferView, OrderAnswer,
-    OrderChoice, OrderState, OrderSubmit, OrderView, PlaceOrder, StepCost,
+    BrowseOffers, ConfirmState, Countersign, Deadlines, Direction, OfferPreview, OfferState, OfferSubmit, OfferTerms, OfferView,
+    OrderAnswer, OrderChoice, OrderState, OrderSubmit, OrderView, PlaceOrder, PriceSource, RefuseOrder, StepCost, UsdLot,
 };
 pub use profile::{GetProfile, SetProfile};
 pub use watch::{KeepWatch, Watching};

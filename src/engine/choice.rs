@@ -4,6 +4,7 @@
 //! each order are one write.
 
 use super::Engine;
+use super::accept::AcceptSettings;
 use crate::api::{Direction, OrderAnswer, OrderChoice, OrderState};
 use crate::error::ApiError;
 use crate::store::{Decided, OrderRow};
@@ -16,15 +17,6 @@ use swap_contract::document::{
 use swap_contract::port::SwapKeys;
 use swap_contract::time::{ChainTime, Span, UnixTime};
 use tracing::{debug, info, warn};
-
-/// How much is promised at once to those who take this engine's offers.
-#[derive(Clone, Debug, Default)]
-pub struct AcceptSettings {
-    /// Swaps open at the same time, at most.
-    pub max_open: Option<u32>,
-    /// And with one counterparty.
-    pub max_open_each: Option<u32>,
-}
 
 /// Swaps that are open or on offer, by counterparty.
 #[derive(Default)]
@@ -104,6 +96,8 @@ impl Engine {
                 considered.refuse("the offer was taken back");
             } else if row.signed.document.expires_at <= now {
                 considered.refuse("the order expired");
+            } else if let Some(reason) = self.0.accept.refusal(&row.signed.document, row.word.as_ref()) {
+                considered.refuse(&reason);
             }
         }
         let beacon = match needs_draw(available, &orders) {

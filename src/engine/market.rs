@@ -128,6 +128,7 @@ impl Engine {
         let new = NewOrder { direction, offer, signed, reach, decide_at, acknowledgement, now };
         self.keep("order", self.store().insert_order(&new)).await?;
         info!(order = %id, "order received");
+        self.ask_for_word(&new.signed.document, new.decide_at);
         self.order_answer(id).await
     }
 

@@ -8,7 +8,7 @@ mod swaps;
 mod wallet;
 mod watch;
 
-pub use market::{Decided, NewOrder, OfferRow, OrderRow};
+pub use market::{Decided, NewOrder, OfferRow, OrderRow, OwnerWord};
 pub use memory::MemoryStore;
 pub use swaps::{NewSwap, OutboxRow, StoredSwap};
 pub use watch::Watched;
