@@ -16,8 +16,8 @@ pub use discovery::{
     TellMisdeed, ToldMisdeed,
 };
 pub use market::{
-    BrowseOffers, Countersign, Deadlines, Direction, OfferPreview, OfferState, OfferSubmit, OfferTerms, OfferView, OrderAnswer,
-    OrderChoice, OrderState, OrderSubmit, OrderView, PlaceOrder, SealOrder, StepCost,
+    BrowseOffers, ConfirmState, Countersign, Deadlines, Direction, OfferPreview, OfferState, OfferSubmit, OfferTerms, OfferView,
+    OrderAnswer, OrderChoice, OrderState, OrderSubmit, OrderView, PlaceOrder, PriceSource, RefuseOrder, SealOrder, StepCost, UsdLot,
 };
 pub use profile::{GetProfile, SetProfile};
 pub use reputation::{CountedClaim, CountedReceipt, GetReputation, ListReceipts, ReputationView, SignReceipt};

@@ -56,6 +56,7 @@ pub async fn start(config: &Config, keys: Keys, lock: File, host: Arc<dyn Host>)
         copies: config.copy_settings(),
         discovery: config.discovery_settings(),
         accept: config.accept_settings(),
+        price: config.price_settings(),
         descriptors,
         lock: Some(lock),
     })

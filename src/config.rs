@@ -3,18 +3,20 @@
 mod options;
 mod overrides;
 mod template;
+mod written;
 
 pub use options::{
-    AcceptConfig, BitcoinAuth, BitcoinConfig, BusConfig, BusKind, Config, CopiesConfig, DiscoveryConfig, LogConfig, RpcConfig, RunAs,
-    Secret, TfchainConfig, WatchConfig,
+    AcceptConfig, BitcoinAuth, BitcoinConfig, BusConfig, BusKind, Config, CopiesConfig, DiscoveryConfig, LogConfig, PriceConfig, RpcConfig,
+    RunAs, Secret, TfchainConfig, WatchConfig,
 };
 pub use template::{TEMPLATE, render};
+pub use written::{Moment, SatsPerTft, Tft, UsdPerTft, Written};
 
 use crate::bus::check_reach;
 use crate::discovery::aggregators::MAX_AGGREGATORS;
 use crate::discovery::contacts::MAX_CONTACTS;
 use crate::discovery::{SELLS_BTC, SELLS_TFT, label};
-use crate::engine::{AcceptSettings, CopySettings, DiscoverySettings, WatchSettings};
+use crate::engine::{AcceptSettings, CopySettings, DiscoverySettings, PriceSettings, SetPrice, WatchSettings};
 use std::path::{Path, PathBuf};
 use swap_contract::document::{Tags, check_tags};
 use swap_contract::policy::MAINNET;
@@ -102,8 +104,22 @@ impl Config {
 
     /// Whose orders the engine accepts.
     pub fn accept_settings(&self) -> AcceptSettings {
-        let AcceptConfig { max_open, max_open_each } = self.accept.clone();
-        AcceptSettings { max_open, max_open_each }
+        let AcceptConfig { max_open, max_open_each, min_price, max_price, max_amount, confirm } = &self.accept;
+        AcceptSettings {
+            max_open: *max_open,
+            max_open_each: *max_open_each,
+            min_price: min_price.as_ref().map(|price| price.value.0),
+            max_price: max_price.as_ref().map(|price| price.value.0),
+            max_amount: max_amount.as_ref().map(|amount| amount.value.0),
+            confirm: *confirm,
+        }
+    }
+
+    /// Where the price of TFT in US dollars is taken from.
+    pub fn price_settings(&self) -> PriceSettings {
+        let PriceConfig { usd_per_tft, as_of } = &self.price;
+        let both = usd_per_tft.as_ref().zip(as_of.as_ref());
+        PriceSettings { set: both.map(|(usd, as_of)| SetPrice { per_tft: usd.value.0, as_of: as_of.value.0 }) }
     }
 
     /// Whom the engine knows from the start, and what it says of itself.
@@ -167,6 +183,7 @@ impl Config {
             return Err(invalid("discovery.contacts", format!("at most {MAX_CONTACTS}")));
         }
         self.discovery.labels()?;
+        self.check_prices()?;
         match self.role {
             RunAs::Engine | RunAs::Aggregator if !self.watch.watch_for.is_empty() => {
                 return Err(invalid(
@@ -184,6 +201,20 @@ impl Config {
         }
         tracing_subscriber::EnvFilter::try_new(&self.log.filter).map_err(|error| invalid("log.filter", error.to_string()))?;
         Ok(())
+    }
+
+    fn check_prices(&self) -> Result<(), ConfigError> {
+        let AcceptSettings { min_price, max_price, .. } = self.accept_settings();
+        if min_price.zip(max_price).is_some_and(|(least, most)| least.compare(&most).is_gt()) {
+            return Err(invalid("accept.min_price", "is above `max_price`: no order could be accepted"));
+        }
+        match (&self.price.usd_per_tft, &self.price.as_of) {
+            (Some(_), None) => {
+                Err(invalid("price.as_of", "needed with `usd_per_tft`: when the price was that, like \"2026-01-31 12:00:00\""))
+            }
+            (None, Some(_)) => Err(invalid("price.usd_per_tft", "needed with `as_of`")),
+            (Some(_), Some(_)) | (None, None) => Ok(()),
+        }
     }
 
     fn check_listeners(&self) -> Result<(), ConfigError> {

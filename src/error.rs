@@ -1,8 +1,12 @@
 //! Errors of the API: a number for JSON-RPC, a stable name for programs, words for people.
 
+use crate::api::PriceSource;
 use serde_json::{Value, json};
 use swap_contract::document::DocumentError;
 use swap_contract::port::ChainError;
+use swap_contract::time::Span;
+
+const HOUR: Span = Span::hours(1);
 
 /// Why a request was refused. Nothing was stored, nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +110,22 @@ pub enum ApiError {
         /// Why, and who was tried.
         reason: String,
     },
+    /// What a TFT is worth in US dollars is not known.
+    #[error("{reason}")]
+    NoPrice {
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// What is known of it is too old.
+    #[error("{} is {} h old, and {} h at most is used: {}", whose(*of), age.0 / HOUR.0, max_age.0 / HOUR.0, remedy(*of))]
+    StalePrice {
+        /// Whose price it is.
+        of: PriceSource,
+        /// How old it is.
+        age: Span,
+        /// What is used at most.
+        max_age: Span,
+    },
     /// The database cannot be written: the disk is full, say. Nothing was done.
     #[error("storage: {0}")]
     Store(#[from] crate::store::StoreError),
@@ -134,6 +154,8 @@ impl ApiError {
             | ApiError::TradesNothing
             | ApiError::NotServed
             | ApiError::NoMatch { .. }
+            | ApiError::NoPrice { .. }
+            | ApiError::StalePrice { .. }
             | ApiError::CounterpartyRefused { .. } => false,
         }
     }
@@ -159,6 +181,8 @@ impl ApiError {
             ApiError::Counterparty { .. } => -32021,
             ApiError::CounterpartyRefused { .. } => -32022,
             ApiError::NoMatch { .. } => -32025,
+            ApiError::NoPrice { .. } => -32027,
+            ApiError::StalePrice { .. } => -32028,
             ApiError::TooMany { .. } => -32029,
             ApiError::Store(_) => -32030,
             ApiError::Stopping => -32031,
@@ -189,6 +213,8 @@ impl ApiError {
             ApiError::Counterparty { .. } => "counterparty_unreachable",
             ApiError::CounterpartyRefused { .. } => "counterparty_refused",
             ApiError::NoMatch { .. } => "no_match",
+            ApiError::NoPrice { .. } => "no_price",
+            ApiError::StalePrice { .. } => "stale_price",
             ApiError::TooMany { .. } => "too_many",
             ApiError::Store(_) => "storage_failed",
             ApiError::Stopping => "stopping",
@@ -203,6 +229,7 @@ impl ApiError {
             }
             ApiError::BelowMinimum { sats, min_sats } => json!({ "sats": sats.to_string(), "min_sats": min_sats.to_string() }),
             ApiError::RefundNotDue { clock, at } => json!({ "clock": clock, "at": at.to_string() }),
+            ApiError::StalePrice { of, age, max_age } => json!({ "source": of, "age": age, "max_age": max_age }),
             ApiError::InvalidParams { field, .. } => json!({ "field": field }),
             ApiError::NotFound { what } | ApiError::Replayed { what } | ApiError::TooMany { what } => json!({ "what": what }),
             ApiError::CounterpartyRefused { error_type, .. } => json!({ "error_type": error_type }),
@@ -214,10 +241,25 @@ impl ApiError {
             | ApiError::TradesNothing
             | ApiError::NotServed
             | ApiError::NoMatch { .. }
+            | ApiError::NoPrice { .. }
             | ApiError::Chain(_)
             | ApiError::Counterparty { .. }
             | ApiError::Store(_)
             | ApiError::Stopping => json!({}),
         }
+    }
+}
+
+fn whose(source: PriceSource) -> &'static str {
+    match source {
+        PriceSource::Config => "the price of TFT in the config",
+        PriceSource::Chain => "TF Chain's price of TFT",
+    }
+}
+
+fn remedy(source: PriceSource) -> &'static str {
+    match source {
+        PriceSource::Config => "set `usd_per_tft` and `as_of` under [price] anew, or take both out for TF Chain's",
+        PriceSource::Chain => "set `usd_per_tft` and `as_of` under [price] in the config, or give the lot in TFT",
     }
 }

@@ -8,6 +8,7 @@ pub mod bus;
 pub mod cli;
 pub mod compose;
 pub mod config;
+mod decimal;
 pub mod discovery;
 pub mod engine;
 pub mod error;

@@ -99,6 +99,7 @@ impl Subject {
             copies: Default::default(),
             discovery: Default::default(),
             accept: Default::default(),
+            price: Default::default(),
             descriptors: Vec::new(),
             lock: None,
         })

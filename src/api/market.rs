@@ -3,7 +3,7 @@
 use super::AmountPair;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use swap_contract::amount::{Price, Sats, Units};
+use swap_contract::amount::{MicroUsd, Price, Sats, Units, UsdCents};
 use swap_contract::bytes::{OfferId, OrderId, SwapId};
 use swap_contract::document::{
     Acknowledgement, Asset, Closing, Contract, Decision, Offer, Order, SealedOrder, SharedReceipt, Signature, Signed, Tags,
@@ -25,7 +25,9 @@ pub struct OfferTerms {
     pub max: Units,
     /// Largest amount of one swap, in TFT units. Default: `max`.
     pub lot: Option<Units>,
-    /// How long to wait for other orders after the first. Default: the policy's least.
+    /// The same in US cents instead: rounded down to TFT units by a price that is at most a day old, the config's or else TF Chain's.
+    pub lot_usd: Option<UsdCents>,
+    /// How long to wait for other orders after the first. Default: the policy's least; its longest if the owner confirms orders.
     pub waiting_period: Option<Span>,
     /// Lifetime of the offer. Default: the policy's longest.
     pub lifetime: Option<Span>,
@@ -53,6 +55,9 @@ pub struct OfferPreview {
     pub signing_bytes: String,
     /// What one full lot gives and gets.
     pub lot: AmountPair,
+    /// By what the lot was sized, if that was dollars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lot_usd: Option<UsdLot>,
     /// What everything offered gives and gets.
     pub all: AmountPair,
     /// Fees of this party's transactions, at the current estimates.
@@ -69,6 +74,29 @@ pub struct OfferPreview {
     pub min_sats: Sats,
     /// The deadlines of a swap that is agreed on now.
     pub deadlines: Deadlines,
+}
+
+/// A lot that was sized in US dollars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UsdLot {
+    /// Whose price it is.
+    pub source: PriceSource,
+    /// The price of one TFT, in millionths of a US dollar.
+    pub micro_usd_per_tft: MicroUsd,
+    /// How old the price is.
+    pub age: Span,
+    /// What the lot is worth at it, in US cents: what was asked for, or less where less is offered.
+    pub worth: UsdCents,
+}
+
+/// Who says what a TFT is worth in US dollars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PriceSource {
+    /// The owner, in the config.
+    Config,
+    /// TF Chain.
+    Chain,
 }
 
 /// What a step costs.
@@ -183,6 +211,20 @@ pub enum OrderState {
     Cancelled,
 }
 
+/// Whether a received order needs its owner's word, and what it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConfirmState {
+    /// It needs none, or none any more.
+    NotNeeded,
+    /// Without it the order is refused when the waiting period is over.
+    Needed,
+    /// The owner takes it.
+    Confirmed,
+    /// The owner refuses it.
+    Refused,
+}
+
 /// An order, placed or received.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct OrderView {
@@ -204,6 +246,22 @@ pub struct OrderView {
     pub decide_at: Option<UnixTime>,
     /// The swap it led to.
     pub swap: Option<SwapId>,
+    /// Whether the owner's word is needed, and what it was; of received orders. It can be given until `decide_at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<ConfirmState>,
+    /// Why a waiting order is outside of what `[accept]` in the config takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<String>,
+}
+
+/// Refuse a taker's order.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefuseOrder {
+    /// The order.
+    pub id: OrderId,
+    /// Why, for the taker: at most 200 bytes, without control characters.
+    pub reason: Option<String>,
 }
 
 /// What a maker has signed about an order.

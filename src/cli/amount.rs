@@ -1,15 +1,20 @@
 //! Amounts, prices and times as people type and read them. Everything is exact: what does not fit a whole number of base units
 //! is refused, and no float is ever made.
 
+use crate::decimal::{read, write};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
-use swap_contract::amount::{Price, Sats, Units};
+use swap_contract::amount::{MicroUsd, Price, Sats, Units, UsdCents};
 use swap_contract::time::Span;
 
 /// Digits after the point of one BTC.
 const BTC_DIGITS: usize = 8;
 /// Digits after the point of one TFT.
 const TFT_DIGITS: usize = 7;
+/// Digits after the point of one US dollar, in cents.
+const USD_DIGITS: usize = 2;
+/// And in millionths.
+const MICRO_USD_DIGITS: usize = 6;
 
 /// An amount with its unit: `0.01btc`, `1500sat`, `12.5tft` or `100units`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +29,10 @@ pub enum Amount {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PriceArg(pub Price);
 
+/// US dollars: `1000` or `1000.50`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsdArg(pub UsdCents);
+
 /// A length of time: `90s`, `10m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpanArg(pub Span);
@@ -36,28 +45,14 @@ impl FromStr for Amount {
         let split = text.find(|char: char| !char.is_ascii_digit() && char != '.').unwrap_or(text.len());
         let (number, unit) = text.split_at(split);
         match unit.trim().to_ascii_lowercase().as_str() {
-            "btc" => decimal(number, BTC_DIGITS, "a satoshi").map(|sats| Amount::Bitcoin(Sats(sats))),
-            "sat" | "sats" => decimal(number, 0, "a satoshi").map(|sats| Amount::Bitcoin(Sats(sats))),
-            "tft" => decimal(number, TFT_DIGITS, "a unit of 1e-7 TFT").map(|units| Amount::Tft(Units(units))),
-            "unit" | "units" => decimal(number, 0, "a unit of 1e-7 TFT").map(|units| Amount::Tft(Units(units))),
+            "btc" => read(number, BTC_DIGITS, "a satoshi").map(|sats| Amount::Bitcoin(Sats(sats))),
+            "sat" | "sats" => read(number, 0, "a satoshi").map(|sats| Amount::Bitcoin(Sats(sats))),
+            "tft" => read(number, TFT_DIGITS, "a unit of 1e-7 TFT").map(|units| Amount::Tft(Units(units))),
+            "unit" | "units" => read(number, 0, "a unit of 1e-7 TFT").map(|units| Amount::Tft(Units(units))),
             "" => Err(format!("`{text}` has no unit: write btc, sat, tft or units behind the number, like 12.5tft")),
             other => Err(format!("`{other}` is no unit: btc, sat, tft or units")),
         }
     }
-}
-
-/// A number without sign or exponent, times ten to the power of `digits`.
-fn decimal(number: &str, digits: usize, smallest: &str) -> Result<u64, String> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) || (number.contains('.') && fraction.is_empty()) {
-        return Err(format!("`{number}` is not a number like 12 or 12.5"));
-    }
-    let significant = fraction.trim_end_matches('0');
-    if significant.len() > digits {
-        return Err(format!("`{number}` is finer than {smallest}"));
-    }
-    format!("{whole}{significant:0<digits$}").parse().map_err(|_| format!("`{number}` is too large"))
 }
 
 impl FromStr for PriceArg {
@@ -72,6 +67,14 @@ impl FromStr for PriceArg {
             (Amount::Bitcoin(sats), Amount::Tft(units)) => Ok(PriceArg(Price { sats, units })),
             (Amount::Tft(_), _) | (_, Amount::Bitcoin(_)) => Err(shape()),
         }
+    }
+}
+
+impl FromStr for UsdArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        read(text.strip_prefix('$').unwrap_or(text), USD_DIGITS, "a cent").map(|cents| UsdArg(UsdCents(cents)))
     }
 }
 
@@ -107,20 +110,22 @@ impl Amount {
 
 /// `12.5 TFT`.
 pub fn tft(units: Units) -> String {
-    format!("{} TFT", point(units.0, TFT_DIGITS))
+    format!("{} TFT", write(units.0, TFT_DIGITS))
 }
 
 /// `1500 sat` up to 0.001 BTC, `0.0015 BTC` from there.
 pub fn btc(sats: Sats) -> String {
-    if sats.0 < 100_000 { format!("{sats} sat") } else { format!("{} BTC", point(sats.0, BTC_DIGITS)) }
+    if sats.0 < 100_000 { format!("{sats} sat") } else { format!("{} BTC", write(sats.0, BTC_DIGITS)) }
 }
 
-/// A number with its point moved, without zeros at the end.
-fn point(number: u64, digits: usize) -> String {
-    let text = format!("{number:0>width$}", width = digits + 1);
-    let (whole, fraction) = text.split_at(text.len() - digits);
-    let fraction = fraction.trim_end_matches('0');
-    if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") }
+/// `1000.50 USD`.
+pub fn usd(cents: UsdCents) -> String {
+    format!("{}.{:02} USD", cents.0 / 100, cents.0 % 100)
+}
+
+/// `0.0125 USD`.
+pub fn micro_usd(micro: MicroUsd) -> String {
+    format!("{} USD", write(micro.0, MICRO_USD_DIGITS))
 }
 
 /// `250 sat for 1 TFT`.
@@ -216,6 +221,14 @@ mod tests {
             assert_eq!(amount(&tft(Units(number))), Ok(Amount::Tft(Units(number))));
             assert_eq!(amount(&btc(Sats(number))), Ok(Amount::Bitcoin(Sats(number))));
         }
+    }
+
+    #[test]
+    fn dollars_are_whole_cents() {
+        let cents = |text: &str| text.parse::<UsdArg>().map(|usd| usd.0.0);
+        assert_eq!([cents("1000"), cents("$1000.5"), cents("0.01")], [Ok(100_000), Ok(100_050), Ok(1)]);
+        assert!(["", "$", "1e3", "-1", "0.001", "1000usd", "1,000"].iter().all(|bad| cents(bad).is_err()));
+        assert_eq!((usd(UsdCents(100_050)), micro_usd(MicroUsd(12_500))), ("1000.50 USD".into(), "0.0125 USD".into()));
     }
 
     #[test]

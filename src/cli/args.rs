@@ -1,6 +1,6 @@
 //! What can be typed: commands, options and their help.
 
-use super::amount::{Amount, PriceArg, SpanArg};
+use super::amount::{Amount, PriceArg, SpanArg, UsdArg};
 use super::error::{CliError, EXIT_CODES};
 use crate::config::{RunAs, default_data_dir};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -251,12 +251,16 @@ pub struct InitArgs {
 #[derive(Debug, Subcommand)]
 pub enum OfferCommand {
     /// What an offer would lead to: amounts, all fees, deadlines, free balance. Nothing is stored
-    #[command(after_help = "Example:\n  twinswap offer preview --gives tft --price 250sat/1tft --max 5000tft --lot 1000tft")]
+    #[command(after_help = "\
+Examples:
+  twinswap offer preview --gives tft --price 250sat/1tft --max 5000tft --lot 1000tft
+  twinswap offer preview --gives tft --price 250sat/1tft --max 500000tft --lot-usd 1000")]
     Preview(TermsArgs),
     /// Make an offer
     #[command(after_help = "\
 Examples:
   twinswap offer submit --gives tft --price 250sat/1tft --max 5000tft --lot 1000tft
+  twinswap offer submit --gives tft --price 250sat/1tft --max 500000tft --lot-usd 1000    # at most $1,000 a swap
   twinswap offer submit --gives btc --price 0.00025btc/100tft --max 0.01btc --lifetime 10m
   twinswap offer submit --signed offer.json      # that a wallet signed; - reads standard input")]
     Submit(SubmitArgs),
@@ -268,7 +272,8 @@ Examples:
   twinswap offer take --best --gives tft --amount 1000tft --limit 250sat/1tft   # at that price or a lower one
   twinswap offer take --best --gives btc --amount 1000tft --limit 240sat/1tft   # at that price or a higher one
 
-With --sealed the order is as `twinswap order submit --help` says. A maker that is away or refuses is passed over for the next best. Exits with 4 if nobody takes the order.")]
+With --sealed the order is as `twinswap order submit --help` says. An order is one swap, and no larger than the offer's lot: `twinswap book` shows what there is. A maker that is away or refuses is
+passed over for the next best. Exits with 4 if nobody takes the order.")]
     Take(TakeArgs),
     /// One offer, with the command that takes it
     Show(IdArg),
@@ -293,6 +298,9 @@ pub struct TermsArgs {
     /// Largest amount of one swap [default: all]
     #[arg(long)]
     pub lot: Option<Amount>,
+    /// Largest amount of one swap in US dollars, by the price in the engine's config or else TF Chain's: 1000
+    #[arg(long, value_name = "USD", conflicts_with = "lot")]
+    pub lot_usd: Option<UsdArg>,
     /// How long to wait for other orders after the first: 60s
     #[arg(long, value_name = "TIME")]
     pub wait: Option<SpanArg>,
@@ -308,7 +316,7 @@ pub struct TermsArgs {
 #[command(group(clap::ArgGroup::new("what").required(true).args(["signed", "gives"])))]
 pub struct SubmitArgs {
     /// File with an offer that one of the engine's owners signed: {"document": .., "signature": ..}
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["gives", "price", "max", "min", "lot", "wait", "lifetime", "tags"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["gives", "price", "max", "min", "lot", "lot_usd", "wait", "lifetime", "tags"])]
     pub signed: Option<PathBuf>,
     #[command(flatten)]
     pub terms: Option<TermsArgs>,
@@ -418,6 +426,23 @@ prices perhaps, they may show or not.")]
     Choice(IdArg),
     /// Take an order back, as long as no contract is signed
     Cancel(IdArg),
+    /// Take a received order that waits for your word; see [accept] in the config
+    #[command(after_help = "\
+Example:
+  twinswap order list --open          # which orders wait for your word, and why
+  twinswap order confirm 3fa9
+
+Until the end of the waiting period, which `order show` tells. Then an order without your word is refused.")]
+    Confirm(IdArg),
+    /// Refuse a received order, whether it waits for your word or not
+    #[command(after_help = "Example:\n  twinswap order refuse 3fa9 --reason \"not today\"     # until the end of the waiting period")]
+    Refuse {
+        #[command(flatten)]
+        id: IdArg,
+        /// Why: the taker reads it
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -564,6 +589,15 @@ mod tests {
         for bad in ["", "1", "1,x", "1,2.1234567", "+1,2", "1e2,3", ".5,1", "9999999,1"] {
             assert!(place(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_lot_is_in_tft_or_in_dollars() {
+        let parse = |line: &str| Cli::try_parse_from(format!("twinswap offer submit {line}").split(' '));
+        let terms = "--gives tft --price 250sat/1tft --max 5tft";
+        assert!(parse(&format!("{terms} --lot-usd 1000")).is_ok());
+        assert!(parse(&format!("{terms} --lot-usd 1000 --lot 1tft")).is_err());
+        assert!(parse("--signed - --lot-usd 1000").is_err());
     }
 
     #[test]

@@ -113,6 +113,11 @@ impl Session<'_> {
             OrderCommand::Show(id) => self.by_id("order", "get", id, show::order).await,
             OrderCommand::Choice(id) => self.by_id("order", "choice", id, show::choice).await,
             OrderCommand::Cancel(id) => self.by_id("order", "cancel", id, show::order).await,
+            OrderCommand::Confirm(id) => self.by_id("order", "confirm", id, show::order).await,
+            OrderCommand::Refuse { id, reason } => {
+                let id = ids::whole(&self.client, "order.list", "order", &id.id).await?;
+                self.show("order.refuse", json!({ "id": id, "reason": reason }), show::order).await
+            }
         }
     }
 
@@ -152,6 +157,7 @@ impl TermsArgs {
             min: self.min.map(|min| units("min", min)).transpose()?,
             max: units("max", self.max)?,
             lot: self.lot.map(|lot| units("lot", lot)).transpose()?,
+            lot_usd: self.lot_usd.map(|usd| usd.0),
             waiting_period: self.wait.map(|wait| wait.0),
             lifetime: self.lifetime.map(|lifetime| lifetime.0),
             tags: self.tags.iter().cloned().collect(),

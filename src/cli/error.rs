@@ -107,7 +107,7 @@ fn hint_for(error_type: &str) -> Option<&'static str> {
         "unauthorized" => "the token does not fit this engine: check --data-dir or --token-file",
         "host_not_allowed" => "add the name to `rpc.allowed_hosts` in the engine's config, or use 127.0.0.1",
         "not_found" => "`twinswap offer list`, `order list` and `swap list` show what there is",
-        "no_match" => "`twinswap book` shows what there is; `twinswap contacts` whom this engine can ask",
+        "no_match" => "`twinswap book` shows what there is, in lots; `twinswap contacts` whom this engine can ask",
         "insufficient_funds" => "`twinswap wallet address` shows where to pay in, `twinswap wallet balances` what is free",
         "below_minimum" => "`twinswap offer preview` shows the least amount whose exits stay economic",
         "unknown_owner" => "add the account to `owners` in the config and restart the engine",

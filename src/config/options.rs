@@ -1,5 +1,7 @@
 //! The options with their defaults, as they stand in the file.
 
+use super::written::{Moment, SatsPerTft, Tft, UsdPerTft, Written};
+use crate::engine::ConfirmWhen;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,6 +40,8 @@ pub struct Config {
     pub discovery: DiscoveryConfig,
     /// Whose orders are accepted.
     pub accept: AcceptConfig,
+    /// What a TFT is worth in US dollars.
+    pub price: PriceConfig,
     /// What is logged.
     pub log: LogConfig,
 }
@@ -251,6 +255,7 @@ impl Default for Config {
             watch: WatchConfig::default(),
             discovery: DiscoveryConfig::default(),
             accept: AcceptConfig::default(),
+            price: PriceConfig::default(),
             log: LogConfig::default(),
         }
     }
@@ -296,7 +301,7 @@ impl Default for BusConfig {
     }
 }
 
-/// How much is promised at once to those who take this engine's offers.
+/// Which of the orders for this engine's offers are accepted.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AcceptConfig {
@@ -304,6 +309,24 @@ pub struct AcceptConfig {
     pub max_open: Option<u32>,
     /// And with one counterparty.
     pub max_open_each: Option<u32>,
+    /// No lower price than this.
+    pub min_price: Option<Written<SatsPerTft>>,
+    /// No higher price than this.
+    pub max_price: Option<Written<SatsPerTft>>,
+    /// No larger order than this.
+    pub max_amount: Option<Written<Tft>>,
+    /// Which orders wait for the owner's word.
+    pub confirm: ConfirmWhen,
+}
+
+/// What a TFT is worth in US dollars, by the owner's own word instead of TF Chain's.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PriceConfig {
+    /// The price ...
+    pub usd_per_tft: Option<Written<UsdPerTft>>,
+    /// ... and when it was that.
+    pub as_of: Option<Written<Moment>>,
 }
 
 impl Default for DiscoveryConfig {

@@ -17,7 +17,7 @@ enum Kind {
 }
 
 /// Every option. A test keeps it equal to the fields of [`Config`].
-const OPTIONS: [(&str, Kind); 38] = [
+const OPTIONS: [(&str, Kind); 44] = [
     ("role", Kind::Text),
     ("data_dir", Kind::Text),
     ("policy", Kind::Text),
@@ -54,6 +54,12 @@ const OPTIONS: [(&str, Kind); 38] = [
     ("discovery.show_receipts", Kind::Flag),
     ("accept.max_open", Kind::Number),
     ("accept.max_open_each", Kind::Number),
+    ("accept.min_price", Kind::Text),
+    ("accept.max_price", Kind::Text),
+    ("accept.max_amount", Kind::Text),
+    ("accept.confirm", Kind::Text),
+    ("price.usd_per_tft", Kind::Text),
+    ("price.as_of", Kind::Text),
     ("log.filter", Kind::Text),
     ("log.json", Kind::Flag),
 ];

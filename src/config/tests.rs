@@ -1,6 +1,9 @@
 use super::*;
+use crate::engine::ConfirmWhen;
 use std::collections::BTreeSet;
+use swap_contract::amount::{MicroUsd, Price, Sats, Units};
 use swap_contract::bytes::GenesisHash;
+use swap_contract::time::UnixTime;
 
 fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let folder = tempfile::tempdir().unwrap();
@@ -43,7 +46,15 @@ fn every_option_of_the_config_has_an_environment_variable() {
     config.tfchain.genesis = Some(GenesisHash([1; 32]));
     config.bus.public_url = Some("http://x".into());
     config.bus.twin = Some(1);
-    config.accept = AcceptConfig { max_open: Some(1), max_open_each: Some(1) };
+    config.accept = AcceptConfig {
+        max_open: Some(1),
+        max_open_each: Some(1),
+        min_price: Some("240.5".parse().unwrap()),
+        max_price: Some("300".parse().unwrap()),
+        max_amount: Some("1000".parse().unwrap()),
+        confirm: ConfirmWhen::Outside,
+    };
+    config.price = PriceConfig { usd_per_tft: Some("0.0125".parse().unwrap()), as_of: Some("2026-01-31 12:00:00".parse().unwrap()) };
     let table: toml::Table = toml::from_str(&config.to_toml()).unwrap();
     let mut fields = BTreeSet::new();
     for (key, value) in table {
@@ -86,6 +97,28 @@ fn the_environment_overrides_the_file() {
 }
 
 #[test]
+fn prices_and_amounts_are_written_exactly_or_refused() {
+    let text = format!("{COOKIE}[accept]\nmin_price = \"240.5\"\nmax_amount = \"12.5\"\nconfirm = \"always\"\n");
+    let dollars = [("TWINSWAP_PRICE_USD_PER_TFT", "0.0125"), ("TWINSWAP_PRICE_AS_OF", "2026-01-31T12:00:00Z")];
+    let config = load(&text, &dollars).unwrap();
+    let accept = config.accept_settings();
+    assert_eq!(accept.min_price, Some(Price { sats: Sats(2_405), units: Units(100_000_000) }));
+    assert_eq!((accept.max_price, accept.max_amount, accept.confirm), (None, Some(Units(125_000_000)), ConfirmWhen::Always));
+    let set = SetPrice { per_tft: MicroUsd(12_500), as_of: UnixTime(1_769_860_800) };
+    assert_eq!(config.price_settings(), PriceSettings { set: Some(set) });
+    for (bad, word) in [
+        ("[accept]\nmin_price = 240.5\n", "string"),
+        ("[accept]\nmin_price = \"0\"\n", "not above zero"),
+        ("[accept]\nmax_amount = \"0.00000001\"\n", "finer than a unit"),
+        ("[accept]\nconfirm = \"sometimes\"\n", "never"),
+        ("[price]\nas_of = \"yesterday\"\n", "2026-01-31 12:00:00"),
+    ] {
+        let message = error(&format!("{COOKIE}{bad}"), &[]);
+        assert!(message.contains(word), "{bad}: {message}");
+    }
+}
+
+#[test]
 fn a_mistake_is_named_with_its_place() {
     assert!(error("[bitcoin]\ncoookie = 1\n", &[]).contains("coookie"));
     assert!(error("policy = \"wild\"\n", &[]).contains("no policy `wild`"));
@@ -108,6 +141,9 @@ fn a_config_that_cannot_work_is_refused() {
         ("[bitcoin]\ncookie_file = \"c\"\n[bus]\nlisten = \"0.0.0.0:1\"\n", "bus.public_url"),
         ("[bitcoin]\ncookie_file = \"c\"\n[bus]\nlisten = \"127.0.0.1:9555\"\n", "bus.listen"),
         ("[bitcoin]\ncookie_file = \"c\"\n[copies]\nkeepers = [\"ftp://x\"]\n", "copies.keepers"),
+        ("[bitcoin]\ncookie_file = \"c\"\n[accept]\nmin_price = \"300\"\nmax_price = \"299.9\"\n", "accept.min_price"),
+        ("[bitcoin]\ncookie_file = \"c\"\n[price]\nusd_per_tft = \"0.0125\"\n", "price.as_of"),
+        ("[bitcoin]\ncookie_file = \"c\"\n[price]\nas_of = \"2026-01-31 12:00:00\"\n", "price.usd_per_tft"),
         ("[bitcoin]\ncookie_file = \"c\"\n[log]\nfilter = \"a=b=c\"\n", "log.filter"),
         ("[bitcoin]\ncookie_file = \"c\"\n[tfchain]\nws_url = \"http://x\"\n", "tfchain.ws_url"),
     ] {

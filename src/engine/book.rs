@@ -51,7 +51,8 @@ impl Engine {
     }
 
     /// Takes the best offer of the book that has room for an amount, at the limit or better. A maker that is away or refuses is passed
-    /// over. There is one order at most: whatever may have become one is not tried elsewhere.
+    /// over. An order is one swap, and no larger than the offer's lot. There is one order at most: whatever may have become one is not
+    /// tried elsewhere.
     pub async fn offer_take(&self, take: OfferTake) -> Result<OrderView, ApiError> {
         self.refresh_book().await?;
         let (least, begun) = (self.min_swap().await?, self.0.host.elapsed());
@@ -87,21 +88,38 @@ impl Engine {
                 Err(failure) => return Err(failure),
             }
         }
-        let reason = match reasons.is_empty() {
-            true => "nobody who can be found offers that much at that price".to_owned(),
-            false => format!("nobody took the order: {}", reasons.join("; ")),
+        let reason = match (reasons.is_empty(), self.largest_lot(&take)) {
+            (false, _) => format!("nobody took the order: {}", reasons.join("; ")),
+            (true, Some(lot)) => {
+                format!("nobody offers that much at that price in one swap: an order is at most one lot, here {lot} units; take several")
+            }
+            (true, None) => "nobody who can be found offers that much at that price".to_owned(),
         };
         Err(ApiError::NoMatch { reason })
     }
 
     fn suits(&self, entry: &Entry, take: &OfferTake, least: Sats) -> bool {
         let offer = entry.offer.document();
+        let has_room = offer.min <= take.amount && take.amount <= offer.lot.min(entry.remaining);
+        has_room && self.is_priced_for(offer, take) && offer.cost(take.amount).is_some_and(|cost| cost >= least)
+    }
+
+    /// Whether an offer is another's, at the limit or better.
+    fn is_priced_for(&self, offer: &Offer, take: &OfferTake) -> bool {
         let within_limit = match take.gives {
             Asset::Tft => offer.price.compare(&take.limit).is_le(),
             Asset::Btc => offer.price.compare(&take.limit).is_ge(),
         };
-        let has_room = offer.min <= take.amount && take.amount <= offer.lot.min(entry.remaining);
-        has_room && within_limit && offer.cost(take.amount).is_some_and(|cost| cost >= least) && offer.delegate != self.account()
+        within_limit && offer.delegate != self.account()
+    }
+
+    /// The largest lot of the offers that have the amount at that price, if only their lots are too small for it.
+    fn largest_lot(&self, take: &OfferTake) -> Option<Units> {
+        let mut book = self.discovery().book();
+        book.expire(self.now());
+        let enough = book.offers(take.gives).filter(|entry| entry.remaining >= take.amount);
+        let lots = enough.map(|entry| entry.offer.document()).filter(|offer| self.is_priced_for(offer, take)).map(|offer| offer.lot);
+        lots.max().filter(|lot| *lot < take.amount)
     }
 
     /// Makes the book anew if it is old. Says when it was made.

@@ -4,6 +4,7 @@
 //! each order are one write. A round with sealed orders is closed first: its orders are signed before any of them is shown.
 
 use super::Engine;
+use super::accept::AcceptSettings;
 use super::received::NOT_REVEALED;
 use crate::api::{Direction, OrderAnswer, OrderChoice, OrderState};
 use crate::error::ApiError;
@@ -17,15 +18,6 @@ use swap_contract::document::{
 use swap_contract::port::SwapKeys;
 use swap_contract::time::{ChainTime, Span, UnixTime};
 use tracing::{debug, info, warn};
-
-/// How much is promised at once to those who take this engine's offers.
-#[derive(Clone, Debug, Default)]
-pub struct AcceptSettings {
-    /// Swaps open at the same time, at most.
-    pub max_open: Option<u32>,
-    /// And with one counterparty.
-    pub max_open_each: Option<u32>,
-}
 
 /// Swaps that are open or on offer, by counterparty.
 #[derive(Default)]
@@ -122,6 +114,8 @@ impl Engine {
                 considered.refuse("the offer was taken back");
             } else if row.signed.document.expires_at <= now {
                 considered.refuse("the order expired");
+            } else if let Some(reason) = self.0.accept.refusal(&row.signed.document, row.word.as_ref()) {
+                considered.refuse(&reason);
             }
         }
         orders.extend(round.sealed.iter().map(|order| Considered::unrevealed(*order, offer)));

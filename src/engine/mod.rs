@@ -1,5 +1,6 @@
 //! The engine: one per user. It holds the keys, remembers every swap, and is the same for a maker and a taker.
 
+mod accept;
 mod book;
 mod choice;
 mod copies;
@@ -16,6 +17,7 @@ mod market;
 mod misdeeds;
 mod offers;
 mod package;
+mod price;
 mod profile;
 mod receipts;
 mod received;
@@ -28,9 +30,10 @@ mod uncopied;
 mod views;
 mod watching;
 
-pub use choice::AcceptSettings;
+pub use accept::{AcceptSettings, ConfirmWhen};
 pub use copies::CopySettings;
 pub use discovery::DiscoverySettings;
+pub use price::{MAX_PRICE_AGE, PriceSettings, SetPrice};
 pub use start::{Parts, StartError, lock_folder};
 pub use turns::Turns;
 pub use watching::WatchSettings;
@@ -106,6 +109,7 @@ struct Inner {
     uncopied: uncopied::Uncopied,
     discovery: Arc<discovery::Discovery>,
     accept: AcceptSettings,
+    price: PriceSettings,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
     /// Why the driver stopped, if it did by itself.
     failed: watch::Receiver<Option<String>>,
@@ -159,14 +163,14 @@ impl Engine {
     pub async fn order_list(&self, query: ListQuery) -> Result<Page<OrderView>, ApiError> {
         let (after, limit) = page_of(&query)?;
         let rows = self.0.store.order_page(&after, limit, query.open_only).await?;
-        let items: Vec<OrderView> = rows.iter().map(views::order_view).collect();
+        let items: Vec<OrderView> = rows.iter().map(|row| views::order_view(row, &self.0.accept)).collect();
         Ok(paged(items, limit, |view| view.id.to_string()))
     }
 
     /// One order.
     pub async fn order_get(&self, id: OrderId) -> Result<OrderView, ApiError> {
         let row = self.0.store.order(&id).await?.ok_or(ApiError::NotFound { what: "order" })?;
-        Ok(views::order_view(&row))
+        Ok(views::order_view(&row, &self.0.accept))
     }
 
     /// Takes an order back, as long as no contract is on offer for it.
@@ -175,7 +179,7 @@ impl Engine {
         let view = self.order_get(id).await?;
         if view.direction != Direction::Placed {
             // It was acknowledged: whoever leaves it out of the decision has cheated.
-            return Err(ApiError::WrongState { reason: "the order is its taker's; cancel the offer instead".into() });
+            return Err(ApiError::WrongState { reason: "the order is its taker's: refuse it instead, or cancel the offer".into() });
         }
         if view.state != OrderState::Waiting {
             return Err(ApiError::WrongState { reason: format!("the order is {:?}", view.state).to_lowercase() });

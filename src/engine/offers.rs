@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::api::{
-    AmountPair, BrowseOffers, Deadlines, ListQuery, OfferPreview, OfferState, OfferSubmit, OfferTerms, OfferView, Page, StepCost,
+    AmountPair, BrowseOffers, Deadlines, ListQuery, OfferPreview, OfferState, OfferSubmit, OfferTerms, OfferView, Page, StepCost, UsdLot,
 };
 use crate::error::ApiError;
 use crate::store::StoreError;
@@ -18,7 +18,7 @@ impl Engine {
     /// What an offer would lead to. Stores nothing.
     pub async fn offer_preview(&self, terms: OfferTerms) -> Result<OfferPreview, ApiError> {
         let min_sats = self.min_swap().await?;
-        let draft = self.draft(&terms, min_sats).await?;
+        let (draft, lot_usd) = self.draft(&terms, min_sats).await?;
         draft.check(&self.rules())?;
         let pair = |units: Units| AmountPair { sats: draft.cost(units).unwrap_or_default(), units };
         let (lot, all) = (pair(draft.lot), pair(draft.max));
@@ -32,6 +32,7 @@ impl Engine {
         Ok(OfferPreview {
             signing_bytes: hex::encode(draft.signing_bytes()),
             lot,
+            lot_usd,
             all,
             fees,
             free_balance,
@@ -51,7 +52,7 @@ impl Engine {
         let signed = match submit {
             OfferSubmit::Signed(signed) => signed,
             OfferSubmit::Terms(terms) => {
-                let document = self.draft(&terms, min_sats).await?;
+                let (document, _) = self.draft(&terms, min_sats).await?;
                 Signed { signature: self.keys().sign(&document), document }
             }
         };
@@ -115,19 +116,20 @@ impl Engine {
         self.offer_get(id).await
     }
 
-    async fn draft(&self, terms: &OfferTerms, min_sats: Sats) -> Result<Offer, ApiError> {
+    /// The document, and by what its lot was sized if that was dollars.
+    async fn draft(&self, terms: &OfferTerms, min_sats: Sats) -> Result<(Offer, Option<UsdLot>), ApiError> {
         let rules = self.rules();
         let policy = rules.policy;
         let price = terms.price;
         if price.sats.0 == 0 || price.units.0 == 0 {
             return Err(ApiError::InvalidParams { field: "price", reason: "two whole numbers above zero".into() });
         }
-        let lot = terms.lot.unwrap_or(terms.max);
+        let (lot, lot_usd) = self.lot(terms).await?;
         let least = (u128::from(min_sats.0) * u128::from(price.units.0)).div_ceil(u128::from(price.sats.0));
         let least = Units(u64::try_from(least).unwrap_or(u64::MAX));
         let lifetime = terms.lifetime.unwrap_or(policy.offer_lifetime);
         let sequence = self.store().newest_sequence(&self.account()).await?.saturating_add(1).max(self.now().0.saturating_mul(1000));
-        Ok(Offer {
+        let offer = Offer {
             network: rules.network,
             owner: self.account(),
             delegate: self.account(),
@@ -136,13 +138,14 @@ impl Engine {
             min: terms.min.unwrap_or(least.min(lot)),
             max: terms.max,
             lot,
-            waiting_period: terms.waiting_period.unwrap_or(policy.waiting_period.0),
+            waiting_period: terms.waiting_period.unwrap_or_else(|| self.0.accept.waiting_period(policy)),
             sequence: Sequence(sequence),
             expires_at: rules.now.plus(lifetime),
             policy: policy.name.to_owned(),
             tags: terms.tags.clone(),
             reach: self.reach().to_owned(),
-        })
+        };
+        Ok((offer, lot_usd))
     }
 
     /// The fees of all steps this party may take in a swap, its funding first.

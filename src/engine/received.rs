@@ -64,6 +64,9 @@ impl Engine {
         let new = NewOrder { direction, offer, signed, reach, sealed, decide_at, acknowledgement, now };
         self.keep("order", self.store().insert_order(&new)).await?;
         info!(order = %id, sealed, "order received");
+        if !sealed {
+            self.ask_for_word(&new.signed.document, new.decide_at);
+        }
         self.order_answer(id).await
     }
 

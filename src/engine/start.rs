@@ -88,6 +88,8 @@ pub struct Parts {
     pub discovery: super::DiscoverySettings,
     /// Whose orders it accepts.
     pub accept: super::AcceptSettings,
+    /// Where the price of TFT in US dollars is taken from.
+    pub price: super::PriceSettings,
     /// Watch-only descriptors of its Bitcoin wallet.
     pub descriptors: Vec<String>,
     /// The data folder's lock.
@@ -133,7 +135,8 @@ impl Engine {
     }
 
     async fn assemble(parts: Parts) -> Result<(Engine, Outside, mpsc::Receiver<Command>, watch::Sender<Option<String>>), StartError> {
-        let Parts { store, keys, host, chains, bus, network, policy, owners, reach, copies, discovery, accept, descriptors, lock } = parts;
+        let Parts { store, keys, host, chains, bus, network, policy, owners, reach, copies, discovery, accept, price, descriptors, lock } =
+            parts;
         let chains = if copies.watch.is_watcher { exits_only(&chains, &store) } else { chains };
         let news = Arc::new(tokio::sync::Notify::new());
         pin(&store, "account", &keys.account().to_string()).await?;
@@ -181,6 +184,7 @@ impl Engine {
             uncopied,
             discovery,
             accept,
+            price,
             commands: std::sync::Mutex::new(Some(commands)),
             tips,
             changed,

@@ -1,7 +1,8 @@
 //! What the API shows of swaps, made from what is stored and where the chains stand.
 
+use super::accept::AcceptSettings;
 use super::driver::Tips;
-use crate::api::{LegView, LegWord, OfferState, OfferView, OrderView, StepView, SwapView, TxView};
+use crate::api::{Direction, LegView, LegWord, OfferState, OfferView, OrderState, OrderView, StepView, SwapView, TxView};
 use crate::store::{OfferRow, OrderRow, OutboxRow, StoredSwap};
 use std::collections::BTreeMap;
 use swap_contract::amount::{Sats, Units};
@@ -118,8 +119,9 @@ pub(super) fn offer_view(row: &OfferRow, now: UnixTime) -> OfferView {
     OfferView { id: offer.id(), state, remaining: Units(remaining), signed: row.signed.clone() }
 }
 
-pub(super) fn order_view(row: &OrderRow) -> OrderView {
+pub(super) fn order_view(row: &OrderRow, accept: &AcceptSettings) -> OrderView {
     let order = &row.signed.document;
+    let is_waiting = (row.direction, row.state) == (Direction::Received, OrderState::Waiting);
     let sats = order.price.cost(order.amount).unwrap_or(Sats(0));
     OrderView {
         id: order.id(),
@@ -131,6 +133,8 @@ pub(super) fn order_view(row: &OrderRow) -> OrderView {
         sealed: row.sealed,
         decide_at: Some(row.decide_at).filter(|decide_at| decide_at.0 > 0),
         swap: row.swap(),
+        confirm: accept.confirm_state(row),
+        outside: accept.outside(order).filter(|_| is_waiting),
     }
 }
 

@@ -5,8 +5,8 @@ use super::method::{Method, NoParams};
 use super::{Listener, discover, subscription};
 use crate::api::{
     AskGossip, BrowseOffers, ById, Countersign, FindTwins, GetBook, GetProfile, GetReputation, KeepCopy, KeepEntry, KeepWatch, ListCopies,
-    ListEntries, ListMisdeeds, ListQuery, ListReceipts, OfferSubmit, OfferTake, OfferTerms, OrderSubmit, PlaceOrder, SayAlive, SealOrder,
-    SetProfile, SignReceipt, TellMisdeed,
+    ListEntries, ListMisdeeds, ListQuery, ListReceipts, OfferSubmit, OfferTake, OfferTerms, OrderSubmit, PlaceOrder, RefuseOrder, SayAlive,
+    SealOrder, SetProfile, SignReceipt, TellMisdeed,
 };
 use crate::engine::Engine;
 use jsonrpsee::core::RegisterMethodError;
@@ -70,6 +70,10 @@ pub fn table() -> Vec<Method> {
             |engine: Engine, order: ById<OrderId>| async move { engine.order_choice(order.id).await }),
         Method::call("order.cancel", Owner, "Takes an order back, as long as no contract is signed.",
             |engine: Engine, order: ById<OrderId>| async move { engine.order_cancel(order.id).await }),
+        Method::call("order.confirm", Owner, "Takes a received order that waits for its owner's word, until its waiting period is over. May be repeated.",
+            |engine: Engine, order: ById<OrderId>| async move { engine.order_confirm(order.id).await }),
+        Method::call("order.refuse", Owner, "Refuses a received order until its waiting period is over, with a reason for its taker. May be repeated.",
+            |engine: Engine, refuse: RefuseOrder| async move { engine.order_refuse(refuse).await }),
         Method::call("swap.list", Owner, "Swaps, newest first.",
             |engine: Engine, query: ListQuery| async move { engine.swap_list(query).await }),
         Method::call("swap.get", Owner, "One swap: both legs, every step tried.",

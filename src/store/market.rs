@@ -1,6 +1,7 @@
 //! Offers and orders.
 
 use super::{Store, StoreError, exists_or, from_json, json, to_db};
+use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use swap_contract::bytes::{Hashlock, OfferId, OrderId, SwapId};
 use swap_contract::document::{Account, Acknowledgement, Contract, Decision, Offer, Order, Signed};
@@ -40,6 +41,16 @@ pub struct NewOrder {
     pub now: UnixTime,
 }
 
+/// What the owner says to a received order before it is decided on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnerWord {
+    /// It is to be taken.
+    Confirmed,
+    /// It is to be refused, with this reason.
+    Refused(String),
+}
+
 /// An order as it was stored.
 #[derive(Clone, Debug)]
 pub struct OrderRow {
@@ -63,6 +74,8 @@ pub struct OrderRow {
     pub acknowledgement: Option<Signed<Acknowledgement>>,
     /// The contract with the maker's signature.
     pub contract: Option<Signed<Contract>>,
+    /// The owner's word, for received orders.
+    pub word: Option<OwnerWord>,
 }
 
 /// What becomes of one order of a round.
@@ -100,17 +113,18 @@ struct OrderDbRow {
     acknowledgement: Option<String>,
     contract: Option<String>,
     sealed: i64,
+    word: Option<String>,
 }
 
 const OFFER_BY_ID: &str = "SELECT id, signed, cancelled FROM offers WHERE id = $1";
 const OFFER_PAGE: &str = "SELECT o.id, o.signed, o.cancelled FROM offers o WHERE ($1 = 0 OR (o.cancelled = 0 AND o.expires_at > $1)) AND \
     ($2 = '' OR (o.created_at, o.id) < (SELECT b.created_at, b.id FROM offers b WHERE b.id = $2)) \
     ORDER BY o.created_at DESC, o.id DESC LIMIT $3";
-const ORDERS_PENDING: &str = "SELECT direction, offer, signed, reach, state, reason, decide_at, acknowledgement, contract, sealed FROM orders \
+const ORDERS_PENDING: &str = "SELECT direction, offer, signed, reach, state, reason, decide_at, acknowledgement, contract, sealed, word FROM orders \
     WHERE state IN ('waiting', 'offered') AND direction = $1 ORDER BY created_at, id LIMIT 2000";
 const ORDER_BY_ID: &str =
-    "SELECT direction, offer, signed, reach, state, reason, decide_at, acknowledgement, contract, sealed FROM orders WHERE id = $1";
-const ORDER_PAGE: &str = "SELECT o.direction, o.offer, o.signed, o.reach, o.state, o.reason, o.decide_at, o.acknowledgement, o.contract, o.sealed FROM orders o \
+    "SELECT direction, offer, signed, reach, state, reason, decide_at, acknowledgement, contract, sealed, word FROM orders WHERE id = $1";
+const ORDER_PAGE: &str = "SELECT o.direction, o.offer, o.signed, o.reach, o.state, o.reason, o.decide_at, o.acknowledgement, o.contract, o.sealed, o.word FROM orders o \
     WHERE ($1 = 0 OR o.state IN ('waiting', 'offered')) AND \
     ($2 = '' OR (o.created_at, o.id) < (SELECT b.created_at, b.id FROM orders b WHERE b.id = $2)) \
     ORDER BY o.created_at DESC, o.id DESC LIMIT $3";
@@ -246,6 +260,17 @@ impl Store {
         Ok(())
     }
 
+    /// Keeps the owner's word on a received order, in place of an earlier one. Returns whether the order still waits; nothing happens
+    /// otherwise.
+    pub async fn give_word(&self, id: &OrderId, word: &OwnerWord) -> Result<bool, StoreError> {
+        let kept = sqlx::query("UPDATE orders SET word = $1 WHERE id = $2 AND direction = 'received' AND state = 'waiting'")
+            .bind(json(word))
+            .bind(id.to_string())
+            .execute(self.pool())
+            .await?;
+        Ok(kept.rows_affected() == 1)
+    }
+
     /// Keeps a decision of this maker, and what it is to each of its orders that still waits: all of it or nothing.
     ///
     /// # Errors
@@ -325,6 +350,7 @@ fn order_row(row: OrderDbRow) -> Result<OrderRow, StoreError> {
         decide_at: UnixTime(row.decide_at.unsigned_abs()),
         acknowledgement: row.acknowledgement.map(|text| from_json("orders", &text)).transpose()?,
         contract: row.contract.map(|text| from_json("orders", &text)).transpose()?,
+        word: row.word.map(|text| from_json("orders", &text)).transpose()?,
     })
 }
 

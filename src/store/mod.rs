@@ -10,7 +10,7 @@ mod swaps;
 mod wallet;
 mod watch;
 
-pub use market::{Decided, NewOrder, OfferRow, OrderRow};
+pub use market::{Decided, NewOrder, OfferRow, OrderRow, OwnerWord};
 pub use memory::MemoryStore;
 pub use receipts::KeptReceipt;
 pub use sealed_orders::SealedRow;

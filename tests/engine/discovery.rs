@@ -63,6 +63,8 @@ fn strangers_find_each_other_by_gossip_and_trade() {
     let low = Price { sats: Sats(PRICE.sats.0 - 1), units: PRICE.units };
     assert_eq!(take(&world, AMOUNT, low).unwrap_err().error_type(), "no_match");
     assert_eq!(take(&world, Units(AMOUNT.0 * 10), PRICE).unwrap_err().error_type(), "no_match");
+    let failure = take(&world, Units(AMOUNT.0 * 2), PRICE).unwrap_err();
+    assert!(failure.error_type() == "no_match" && failure.to_string().contains("at most one lot"), "{failure}");
     let order = take(&world, AMOUNT, PRICE).unwrap();
     assert_eq!(order.offer, offer.id);
     world.until("the swap has ended for both", |world| {

@@ -1,7 +1,9 @@
 //! Whole engines on chains in memory: swaps complete, stuck ones are refunded, and a crash at any moment changes nothing.
 
+mod accept;
 mod choice;
 mod discovery;
+mod lots;
 mod reputation;
 mod restore;
 mod sealed;

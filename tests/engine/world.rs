@@ -20,7 +20,7 @@ use twinswap::bus::{Bus, BusError};
 use twinswap::engine::host::System;
 use twinswap::engine::keys::Keys;
 use twinswap::engine::restore::{Found, Networks, restore};
-use twinswap::engine::{AcceptSettings, Chains, CopySettings, DiscoverySettings, Engine, Parts};
+use twinswap::engine::{AcceptSettings, Chains, CopySettings, DiscoverySettings, Engine, Parts, PriceSettings};
 use twinswap::error::ApiError;
 use twinswap::store::Store;
 
@@ -96,6 +96,8 @@ pub struct Party {
     pub discovery: DiscoverySettings,
     /// Whose orders it accepts.
     pub accept: AcceptSettings,
+    /// What it says that a TFT is worth.
+    pub price: PriceSettings,
     running: Option<(Runtime, Engine)>,
 }
 
@@ -111,6 +113,7 @@ impl Party {
             copies: CopySettings::default(),
             discovery: DiscoverySettings::default(),
             accept: AcceptSettings::default(),
+            price: PriceSettings::default(),
             running: None,
         }
     }
@@ -270,6 +273,7 @@ impl World {
                 copies: party.copies.clone(),
                 discovery: party.discovery.clone(),
                 accept: party.accept.clone(),
+                price: party.price,
                 descriptors: Vec::new(),
                 lock: None,
             })
@@ -324,23 +328,29 @@ impl World {
 
     /// The same, and waits for so long for orders.
     pub fn offer_for(&self, gives: Asset, lots: u64, waiting_period: Span) -> OfferView {
-        let maker = self.maker(gives);
-        let engine = maker.engine().clone();
         let terms = OfferTerms {
             gives,
             price: PRICE,
             min: None,
             max: Units(AMOUNT.0 * lots),
             lot: Some(AMOUNT),
+            lot_usd: None,
             waiting_period: Some(waiting_period),
             lifetime: None,
             tags: Tags::new(),
         };
+        self.offer_on(terms).unwrap()
+    }
+
+    /// The one of the two who has it makes an offer.
+    pub fn offer_on(&self, terms: OfferTerms) -> Result<OfferView, ApiError> {
+        let maker = self.maker(terms.gives);
+        let engine = maker.engine().clone();
         self.soon("the maker sees both chains", |_| {
             let engine = engine.clone();
             maker.ask(async move { engine.node_status().await }).unwrap().chains.iter().all(|chain| chain.healthy)
         });
-        maker.ask(async move { engine.offer_submit(OfferSubmit::Terms(terms)).await }).unwrap()
+        maker.ask(async move { engine.offer_submit(OfferSubmit::Terms(terms)).await })
     }
 
     pub fn maker(&self, gives: Asset) -> &Party {
@@ -361,14 +371,22 @@ impl World {
 
     /// Somebody takes a lot of it.
     pub fn take_by(&self, taker: &Party, offer: &OfferView) -> Result<OrderView, ApiError> {
-        self.order_by(taker, offer, None, false)
+        self.take_for(taker, offer, AMOUNT, None)
+    }
+
+    /// Somebody takes so much of it, at the offer's price or another.
+    pub fn take_for(&self, taker: &Party, offer: &OfferView, amount: Units, price: Option<Price>) -> Result<OrderView, ApiError> {
+        self.submit(taker, offer, amount, price, false)
     }
 
     /// The same, at a price of its own, and sealed if it is to be.
     pub fn order_by(&self, taker: &Party, offer: &OfferView, price: Option<Price>, sealed: bool) -> Result<OrderView, ApiError> {
-        let reach = address(self.maker(offer.signed.document.gives).name);
+        self.submit(taker, offer, AMOUNT, price, sealed)
+    }
+
+    fn submit(&self, taker: &Party, offer: &OfferView, amount: Units, price: Option<Price>, sealed: bool) -> Result<OrderView, ApiError> {
         let engine = taker.engine().clone();
-        let order = OrderSubmit { reach, offer: offer.id, amount: AMOUNT, price, sealed };
+        let order = OrderSubmit { reach: offer.signed.document.reach.clone(), offer: offer.id, amount, price, sealed };
         taker.ask(async move { engine.order_submit(order).await })
     }
 

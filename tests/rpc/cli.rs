@@ -4,6 +4,7 @@ use crate::house::House;
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use twinswap::config::PriceConfig;
 
 const WORDS: &str = "bottom drive obey lake curtain smoke basket hold race lonely fit walk";
 const ACCOUNT: &str = "5DfhGyQdFobKM8NsWvEeAKk5EQQgYe9AydgJ7rMB6E1EqRzV";
@@ -77,6 +78,36 @@ async fn an_offer_is_made_shown_by_a_short_id_and_taken_back() {
     assert!(code == 0 && out.contains(&id[..12]), "{out}{err}");
     let (code, out, _) = against(&house, &["offer", "cancel", id]).await;
     assert!(code == 0 && out.contains("cancelled"), "{out}");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lot_is_given_in_dollars_and_shown_in_both() {
+    let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+    let house = House::open(|config| {
+        config.price = PriceConfig { usd_per_tft: Some("0.0125".parse().unwrap()), as_of: Some(now.parse().unwrap()) };
+    })
+    .await;
+    let terms = ["--gives", "tft", "--price", "250sat/1tft", "--max", "5000tft", "--wait", "0s", "--lot-usd"];
+    let (code, out, err) = against(&house, &[&["offer", "preview"][..], &terms, &["25"]].concat()).await;
+    assert_eq!(code, 0, "{err}");
+    for shown in ["2000 TFT", "25.00 USD", "0.0125 USD by the config", "2, and a last one of 1000 TFT"] {
+        assert!(out.contains(shown), "{shown}: {out}");
+    }
+    let (code, out, err) = against(&house, &[&["offer", "submit", "--json"][..], &terms, &["25"]].concat()).await;
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["signed"]["document"]["lot"], "20000000000");
+    let (code, _, err) = against(&house, &[&["offer", "preview"][..], &terms, &["25.001"]].concat()).await;
+    assert!(code == 2 && err.contains("finer than a cent"), "{err}");
+    house.close().await;
+    let house = House::open(|_| {}).await;
+    let (code, _, err) = against(&house, &[&["offer", "preview"][..], &terms, &["25"]].concat()).await;
+    assert!(code == 1 && err.contains("usd_per_tft"), "{code}: {err}");
+    let id = "ab".repeat(32);
+    for line in [&["confirm", &id][..], &["refuse", &id, "--reason", "not today"]] {
+        let (code, _, err) = against(&house, &[&["order"][..], line].concat()).await;
+        assert!(code == 4 && err.contains("hint:"), "{code}: {err}");
+    }
     house.close().await;
 }
 

@@ -129,6 +129,7 @@ impl House {
             copies: config.copy_settings(),
             discovery: config.discovery_settings(),
             accept: config.accept_settings(),
+            price: config.price_settings(),
             descriptors: vec!["wpkh(xpub)".into()],
             lock: None,
         })

@@ -137,7 +137,18 @@ async fn the_document_lists_what_there_is_and_every_listed_method_answers() {
     let document = house.call("rpc.discover", json!({})).await.json["result"].clone();
     let methods = document["methods"].as_array().unwrap();
     let names: Vec<_> = methods.iter().map(|method| method["name"].as_str().unwrap()).collect();
-    for name in ["offer.preview", "offer.submit", "offer.list", "offer.get", "offer.cancel", "order.submit", "order.get", "order.cancel"] {
+    for name in [
+        "offer.preview",
+        "offer.submit",
+        "offer.list",
+        "offer.get",
+        "offer.cancel",
+        "order.submit",
+        "order.get",
+        "order.cancel",
+        "order.confirm",
+        "order.refuse",
+    ] {
         assert!(names.contains(&name), "{name}");
     }
     for name in &names {
@@ -189,9 +200,18 @@ async fn results_are_as_the_document_says() {
 #[tokio::test]
 async fn the_listener_for_counterparties_has_only_the_public_methods() {
     let house = House::open(|_| {}).await;
-    for name in
-        ["offer.submit", "offer.cancel", "order.submit", "swap.list", "wallet.balances", "wallet.address", "node.status", "swap.refund"]
-    {
+    for name in [
+        "offer.submit",
+        "offer.cancel",
+        "order.submit",
+        "order.confirm",
+        "order.refuse",
+        "swap.list",
+        "wallet.balances",
+        "wallet.address",
+        "node.status",
+        "swap.refund",
+    ] {
         assert_eq!(house.call_bus(name, json!({})).await.error_type(), "method_not_found", "{name}");
     }
     for name in ["node.hello", "offer.list", "rpc.discover"] {

@@ -56,6 +56,9 @@ async fn bad_terms_are_refused_by_name_and_nothing_is_stored() {
         (with(terms(), "price", json!({ "sats": "0", "units": "1" })), "invalid_params", "above zero"),
         (with(terms(), "min", json!("1")), "below_minimum", "sats"),
         (with(terms(), "max", json!("2000000000000")), "insufficient_funds", "TFT"),
+        (with(terms(), "lot_usd", json!("100000")), "no_price", "[price]"),
+        (with(terms(), "lot_usd", json!("1000.50")), "invalid_params", "whole number"),
+        (with(with(terms(), "lot_usd", json!("100000")), "lot", json!("50000000000")), "invalid_params", "leave one of them out"),
     ] {
         let answer = house.call("offer.submit", json!({ "terms": bad })).await;
         let message = answer.json["error"]["message"].as_str().unwrap_or_default();
@@ -91,7 +94,18 @@ async fn a_signed_offer_with_an_altered_or_unknown_field_is_refused() {
 async fn ids_that_name_nothing_are_not_found() {
     let house = House::open(|_| {}).await;
     let id = json!({ "id": "ab".repeat(32) });
-    for method in ["offer.get", "offer.cancel", "order.get", "order.cancel", "swap.get", "swap.history", "swap.explain", "swap.refund"] {
+    for method in [
+        "offer.get",
+        "offer.cancel",
+        "order.get",
+        "order.cancel",
+        "order.confirm",
+        "order.refuse",
+        "swap.get",
+        "swap.history",
+        "swap.explain",
+        "swap.refund",
+    ] {
         let answer = house.call(method, id.clone()).await;
         assert!(["not_found", "none"].contains(&answer.error_type()), "{method}: {}", answer.json);
         assert_eq!(answer.error_type() == "none", answer.json["result"]["items"] == json!([]), "{method}");

@@ -8,7 +8,7 @@ use crate::state::State;
 use crate::tx::{Body, Tx};
 use std::sync::{Arc, Mutex, MutexGuard};
 use swap_contract::leg::{HtlcRef, TxRef};
-use swap_contract::port::LegTerms;
+use swap_contract::port::{LegTerms, UsdPrice};
 use swap_contract::time::{ChainTime, Height, Span, Tip};
 
 /// What becomes of the transactions of blocks that a reorg takes out.
@@ -170,6 +170,11 @@ impl SimChain {
             state.market = market;
             state.prune();
         });
+    }
+
+    /// What the chain says from now on that a TFT is worth.
+    pub fn set_usd_price(&self, price: Option<UsdPrice>) {
+        self.change(|state| state.usd_price = price);
     }
 
     /// A runtime upgrade: what was made for the old one is void.

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use swap_contract::bytes::BlockHash;
 use swap_contract::leg::{HtlcRef, Side};
+use swap_contract::port::UsdPrice;
 use swap_contract::time::{ChainTime, Height, Span, Tip};
 
 /// Blocks whose times make the median (BIP-113).
@@ -43,6 +44,7 @@ pub(crate) struct State {
     faults: BTreeMap<String, Faults>,
     pub(crate) counter: u64,
     pub(crate) market: Market,
+    pub(crate) usd_price: Option<UsdPrice>,
     /// The runtime's version (TF Chain): a transaction is valid under the one it was made for.
     pub(crate) runtime: u32,
     reorgs: u64,
@@ -57,6 +59,7 @@ impl State {
             blocks,
             ledger: Ledger::new(config.side, config.flaw),
             market: Market::default(),
+            usd_price: None,
             runtime: 1,
             reorgs: 0,
             mempool: Vec::new(),

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use secp256k1::{Secp256k1, SecretKey};
 use swap_contract::bytes::{PublicKey, Salt};
 use swap_contract::leg::Side;
-use swap_contract::port::{Balance, ChainError, FeeRate, HtlcOp, LegTerms, OpKind, Quote, QuoteFor, Wallet};
+use swap_contract::port::{Balance, ChainError, FeeRate, HtlcOp, LegTerms, OpKind, Quote, QuoteFor, UsdPrice, Wallet};
 use swap_contract::time::ChainTime;
 
 impl SimPort {
@@ -191,5 +191,9 @@ impl Wallet for SimPort {
 
     async fn address(&self) -> Result<String, ChainError> {
         self.online(|_| Ok(self.owner.purse(self.side)))
+    }
+
+    async fn usd_price(&self) -> Result<Option<UsdPrice>, ChainError> {
+        self.online(|state| Ok(state.usd_price))
     }
 }

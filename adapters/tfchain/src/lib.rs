@@ -23,6 +23,7 @@ mod open;
 mod pallet;
 mod past;
 mod prepare;
+mod price;
 mod shapes;
 mod storage;
 mod submit;

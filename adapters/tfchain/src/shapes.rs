@@ -83,4 +83,4 @@ fn check(runtime: &Runtime) -> Result<(), AskError> {
 
 #[cfg(test)]
 #[path = "shapes_tests.rs"]
-mod tests;
+pub(crate) mod tests;

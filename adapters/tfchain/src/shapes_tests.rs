@@ -11,7 +11,7 @@ use subxt_signer::sr25519::dev;
 const COMMITTED: &[u8] = include_bytes!("../metadata/tfchain.scale");
 
 /// The committed runtime after an upgrade.
-fn upgraded(upgrade: impl FnOnce(&mut RuntimeMetadataV15)) -> Runtime {
+pub(crate) fn upgraded(upgrade: impl FnOnce(&mut RuntimeMetadataV15)) -> Runtime {
     let RuntimeMetadataPrefixed(magic, metadata) = Decode::decode(&mut &*COMMITTED).unwrap();
     let RuntimeMetadata::V15(mut metadata) = metadata else { panic!("the committed metadata is of another version") };
     upgrade(&mut metadata);

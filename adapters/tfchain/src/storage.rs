@@ -180,6 +180,11 @@ impl<'s> View<'s> {
         }
     }
 
+    /// The bytes of a single value, if it is there.
+    pub(crate) async fn value(&self, pallet: &str, entry: &str) -> Result<Option<Vec<u8>>, AskError> {
+        self.fetch(self.key::<()>(pallet, entry, ())?).await
+    }
+
     /// A map's entry, if it is there.
     pub(crate) async fn entry<K: KeyParts, V: DecodeAsType>(&self, pallet: &str, entry: &str, key: K) -> Result<Option<V>, AskError> {
         match self.fetch(self.key(pallet, entry, key)?).await? {

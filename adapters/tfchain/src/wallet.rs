@@ -14,7 +14,7 @@ use subxt::utils::{AccountId32, H256, MultiSignature};
 use swap_contract::amount::Units;
 use swap_contract::bytes::{Hashlock, SwapId};
 use swap_contract::leg::TxRef;
-use swap_contract::port::{Balance, BetaTerms, ChainError, FeeRate, Quote, QuoteFor, Wallet};
+use swap_contract::port::{Balance, BetaTerms, ChainError, FeeRate, Quote, QuoteFor, UsdPrice, Wallet};
 use swap_contract::time::{ChainTime, Height};
 
 #[async_trait]
@@ -40,6 +40,12 @@ impl Wallet for TfChain {
     /// The account in SS58.
     async fn address(&self) -> Result<String, ChainError> {
         Ok(self.account().to_string())
+    }
+
+    /// By `TFTPriceModule` in the best block.
+    async fn usd_price(&self) -> Result<Option<UsdPrice>, ChainError> {
+        let session = self.link.session().await?;
+        Ok(self.ask_usd_price(&session).await?)
     }
 }
 

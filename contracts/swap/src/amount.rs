@@ -47,6 +47,18 @@ amount!(
     /// Units of TFT, 1e-7 TFT.
     Units
 );
+amount!(
+    /// US cents. They size a lot and are in no document.
+    UsdCents
+);
+amount!(
+    /// Millionths of a US dollar.
+    MicroUsd
+);
+
+/// Units in one TFT.
+pub const UNITS_PER_TFT: u64 = 10_000_000;
+const MICRO_USD_PER_CENT: u64 = 10_000;
 
 /// All the bitcoin there will ever be; no amount is above it.
 pub const MAX_SATS: Sats = Sats(2_100_000_000_000_000);
@@ -78,9 +90,41 @@ impl Price {
     }
 }
 
+impl UsdCents {
+    /// The units that so many cents are worth at a price of one TFT, rounded down, and no more than a number holds. `None` at a price of
+    /// zero.
+    pub fn units(self, tft: MicroUsd) -> Option<Units> {
+        let worth = u128::from(self.0) * u128::from(MICRO_USD_PER_CENT) * u128::from(UNITS_PER_TFT);
+        let units = worth.checked_div(u128::from(tft.0))?;
+        Some(Units(u64::try_from(units).unwrap_or(u64::MAX)))
+    }
+
+    /// What units are worth at a price of one TFT, to the nearest cent. `None` if it is more than a number holds.
+    pub fn worth(units: Units, tft: MicroUsd) -> Option<Self> {
+        let per_cent = u128::from(MICRO_USD_PER_CENT) * u128::from(UNITS_PER_TFT);
+        let cents = (u128::from(units.0) * u128::from(tft.0) + per_cent / 2) / per_cent;
+        u64::try_from(cents).ok().map(Self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dollars_become_units_that_are_worth_no_more() {
+        let thousand = UsdCents(100_000);
+        for (tft, units) in [(12_500, 800_000_000_000), (13_000, 769_230_769_230), (1_000_000, 10_000_000_000), (3, 3_333_333_333_333_333)]
+        {
+            let tft = MicroUsd(tft);
+            assert_eq!(thousand.units(tft), Some(Units(units)));
+            assert_eq!(UsdCents::worth(Units(units), tft), Some(thousand), "it is shown as what was asked for");
+        }
+        assert_eq!(UsdCents(1).units(MicroUsd(u64::MAX)), Some(Units(0)));
+        assert_eq!(thousand.units(MicroUsd(0)), None);
+        assert_eq!(UsdCents(u64::MAX).units(MicroUsd(1)), Some(Units(u64::MAX)));
+        assert_eq!(UsdCents::worth(Units(u64::MAX), MicroUsd(u64::MAX)), None);
+    }
 
     #[test]
     fn a_cost_is_rounded_up_to_a_whole_satoshi() {

@@ -1,7 +1,7 @@
 //! The ports: what the engine asks of a chain, of its journal and of the bus. Implementations live in `adapters/` and in the
 //! engine; each runs its port's conformance suite (`testing`).
 
-use crate::amount::{Sats, Units};
+use crate::amount::{MicroUsd, Sats, Units};
 use crate::bytes::{BlockHash, Hashlock, Preimage, PublicKey, Salt, SwapId};
 use crate::decide::RevealPermit;
 use crate::document::{Account, Settlement};
@@ -282,6 +282,15 @@ pub struct Quote {
     pub size: u64,
 }
 
+/// What a chain itself says that a TFT is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsdPrice {
+    /// For one TFT; above zero.
+    pub per_tft: MicroUsd,
+    /// How long ago it was set, counted in the chain's blocks.
+    pub age: Span,
+}
+
 /// The kinds of operation a [`Quote`] is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuoteFor {
@@ -384,6 +393,11 @@ pub trait Wallet: Send + Sync {
 
     /// Where the engine's own wallet is paid.
     async fn address(&self) -> Result<String, ChainError>;
+
+    /// What the chain itself says that a TFT is worth; `None` where it does not say.
+    async fn usd_price(&self) -> Result<Option<UsdPrice>, ChainError> {
+        Ok(None)
+    }
 }
 
 /// The secrets of one swap, derived from the engine's seed and the swap's salt. They are never stored.

@@ -1,8 +1,8 @@
 //! Offers and orders.
 
 use super::{amount, asset, at, btc, chain, page, pair, price, sheet, short, span, table, text, tft, word};
-use crate::api::{OfferPreview, OfferView, OrderChoice, OrderState, OrderView, Page, StepCost};
-use crate::cli::amount::moment;
+use crate::api::{ConfirmState, OfferPreview, OfferView, OrderChoice, OrderState, OrderView, Page, PriceSource, StepCost};
+use crate::cli::amount::{micro_usd, moment, usd};
 use swap_contract::amount::{Sats, Units};
 use swap_contract::bytes::OrderId;
 use swap_contract::document::{Asset, Verdict, draw};
@@ -56,9 +56,17 @@ pub fn preview(preview: &OfferPreview) -> String {
     };
     let yes = |yes: bool| if yes { "yes" } else { "NO" }.to_owned();
     let deadlines = &preview.deadlines;
-    let sheet = sheet(vec![
-        ("gives", asset(gives).into()),
-        ("one lot", pair(&preview.lot)),
+    let mut rows = vec![("gives", asset(gives).into()), ("one lot", pair(&preview.lot))];
+    rows.extend(preview.lot_usd.iter().flat_map(|lot| {
+        let whose = match lot.source {
+            PriceSource::Config => "by the config",
+            PriceSource::Chain => "by TF Chain",
+        };
+        let per_tft = format!("{} {whose}, {} ago", micro_usd(lot.micro_usd_per_tft), span(lot.age));
+        [("one lot is worth", usd(lot.worth)), ("one TFT is worth", per_tft)]
+    }));
+    rows.extend([
+        ("lots", lots(preview.draft.max, preview.draft.lot)),
         ("everything", pair(&preview.all)),
         ("free balance", free),
         ("covers everything and fees", yes(preview.covered)),
@@ -69,7 +77,15 @@ pub fn preview(preview: &OfferPreview) -> String {
         ("TF Chain refund after (T2)", format!("{} at the latest", at(deadlines.beta_latest_refund_after))),
         ("preimage shown at the latest", format!("{} before T2", span(deadlines.reveal_cutoff))),
     ]);
-    format!("{sheet}\n\n{}", costs(&preview.fees))
+    format!("{}\n\n{}", sheet(rows), costs(&preview.fees))
+}
+
+/// How many swaps it takes to sell everything, at the least.
+fn lots(max: Units, lot: Units) -> String {
+    match (max.0.checked_div(lot.0), max.0.checked_rem(lot.0)) {
+        (Some(full), Some(rest)) if rest > 0 => format!("{full}, and a last one of {}", tft(Units(rest))),
+        (full, _) => full.unwrap_or_default().to_string(),
+    }
 }
 
 fn costs(fees: &[StepCost]) -> String {
@@ -82,16 +98,28 @@ fn costs(fees: &[StepCost]) -> String {
 }
 
 pub fn orders(orders: &Page<OrderView>) -> String {
-    page(orders, &["order", "direction", "state", "amount", "swap", "reason"], "no orders", |order| {
+    page(orders, &["order", "direction", "state", "amount", "swap", "remark"], "no orders", |order| {
         vec![
             short(order.id),
             word(&order.direction),
             word(&order.state),
             pair(&order.amount),
             order.swap.map(short).unwrap_or_default(),
-            order.reason.as_deref().map(text).unwrap_or_default(),
+            text(&remark(order)),
         ]
     })
+}
+
+/// Why it was refused; of an order that waits, what its owner has to say or has said.
+fn remark(order: &OrderView) -> String {
+    let outside = order.outside.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    match (&order.reason, order.confirm) {
+        (Some(reason), _) => reason.clone(),
+        (None, Some(ConfirmState::Needed)) => format!("needs your word{outside}"),
+        (None, Some(ConfirmState::Confirmed)) => "you confirmed it".into(),
+        (None, Some(ConfirmState::Refused)) => "you refused it".into(),
+        (None, Some(ConfirmState::NotNeeded) | None) => outside.trim_start_matches(": ").to_owned(),
+    }
 }
 
 /// The ranks of a round, and what they follow from.
@@ -133,6 +161,15 @@ pub fn order(order: &OrderView) -> String {
     rows.extend(order.sealed.then(|| ("sealed", "until its round is closed".to_owned())));
     rows.extend(order.reason.as_deref().map(|reason| ("reason", text(reason))));
     rows.extend(order.swap.map(|swap| ("swap", swap.to_string())));
+    rows.extend(order.confirm.filter(|confirm| *confirm != ConfirmState::NotNeeded).map(|confirm| ("your word", word(&confirm))));
+    rows.extend(order.outside.clone().map(|why| ("outside", why)));
+    if let Some((at, OrderState::Waiting)) = order.decide_at.map(|at| (at, order.state)) {
+        rows.push(("decided at", moment(at.0)));
+    }
+    if (order.state, order.confirm) == (OrderState::Waiting, Some(ConfirmState::Needed)) {
+        let id = short(order.id);
+        return format!("{}\n\nUntil then: twinswap order confirm {id}\n        or: twinswap order refuse {id}", sheet(rows));
+    }
     let next = match (order.state, order.swap) {
         (OrderState::Waiting | OrderState::Offered, _) => format!("\n\nFollow it: twinswap order show {}", short(order.id)),
         (OrderState::Agreed, Some(swap)) => format!("\n\nFollow it: twinswap swap watch {}", short(swap)),

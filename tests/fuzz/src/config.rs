@@ -67,11 +67,14 @@ pub(crate) fn seeds() -> Vec<Seed> {
         #env TWINSWAP_LOG_FILTER=info,twinswap=debug\n#env TWINSWAP_OWNERS=\n#env HOME=/\n";
     let remote = "[bitcoin]\ncookie_file = \"c\"\n[rpc]\nlisten = \"0.0.0.0:1\"\nallow_remote = true\nallowed_hosts = [\"a.example\"]\n\
         allowed_origins = [\"https://page.example\"]\n[tfchain]\nws_url = \"wss://x\"\n";
+    let prices = "[bitcoin]\ncookie_file = \"c\"\n[accept]\nmin_price = \"240.5\"\nmax_price = \"300\"\nmax_amount = \"1000\"\n\
+        confirm = \"outside\"\n[price]\nusd_per_tft = \"0.0125\"\nas_of = \"2026-01-31 12:00:00\"\n";
     vec![
         Seed::new("init", cookie),
         Seed::new("regtest", regtest),
         Seed::new("environment", environment),
         Seed::new("remote", remote),
+        Seed::new("prices", prices),
         Seed { name: "refused-template".into(), bytes: TEMPLATE.into() },
         Seed { name: "refused-unknown".into(), bytes: b"[bitcoin]\ncoookie = 1\n".to_vec() },
     ]

@@ -151,7 +151,18 @@ pub(crate) fn seeds() -> Vec<Seed> {
     seeds.push(seed("owner-batch".into(), owner, json!([hello, call("no.such", json!({})), { "id": 4 }, call("swap.list", json!({}))])));
     seeds.push(seed("counterparty-batch".into(), counterparty, json!([hello, hello, call("offer.list", json!({ "limit": 1 }))])));
     let id = json!({ "id": "ab".repeat(32) });
-    for method in ["offer.get", "offer.cancel", "order.get", "order.cancel", "swap.get", "swap.explain", "swap.refund", "swap.receipt"] {
+    for method in [
+        "offer.get",
+        "offer.cancel",
+        "order.get",
+        "order.cancel",
+        "order.confirm",
+        "order.refuse",
+        "swap.get",
+        "swap.explain",
+        "swap.refund",
+        "swap.receipt",
+    ] {
         seeds.push(seed(format!("refused-owner-{method}"), owner, call(method, id.clone())));
     }
     let deal = Deal::new(Asset::Tft);

@@ -9,7 +9,7 @@ use swap_contract::document::Network;
 use swap_contract::policy::MAINNET;
 use swap_contract::time::{ChainTime, Span, UnixTime};
 use twinswap::engine::keys::Keys;
-use twinswap::engine::{AcceptSettings, Chains, CopySettings, DiscoverySettings, Engine, Parts, Turns};
+use twinswap::engine::{AcceptSettings, Chains, CopySettings, DiscoverySettings, Engine, Parts, PriceSettings, Turns};
 use twinswap::store::Store;
 
 const WORDS: [&str; 2] = [
@@ -82,6 +82,7 @@ impl Party {
             copies: CopySettings::default(),
             discovery: DiscoverySettings::default(),
             accept: AcceptSettings::default(),
+            price: PriceSettings::default(),
             descriptors: Vec::new(),
             lock: None,
         })

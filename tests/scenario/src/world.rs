@@ -243,6 +243,7 @@ impl World {
             min: None,
             max: trade.amount,
             lot: None,
+            lot_usd: None,
             waiting_period: None,
             lifetime: None,
             tags: Tags::new(),

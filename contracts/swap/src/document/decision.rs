@@ -2,7 +2,7 @@
 //! that neither side controls and anybody can repeat. It is signed, and so is the word that an order will be considered: a maker who leaves an order out,
 //! chooses otherwise or says two things can be shown to have.
 
-use super::{Asset, Document, DocumentError, Network, Offer, Order, Rules, Signed, check_text};
+use super::{Asset, Document, DocumentError, Network, Offer, Order, Rules, Signed, check_text, is_misleading};
 use crate::amount::{Price, Units};
 use crate::bytes::{BlockHash, OfferId, OrderId};
 use crate::reputation::MOST_COUNTED;
@@ -94,13 +94,18 @@ impl Considered {
         Self { order, amount: Units(0), price: offer.price, reputation: 0, verdict: Verdict::Unrevealed }
     }
 
-    /// The same order, and why the maker cannot take it.
+    /// Checks a reason that a person gives, which then stands in the decision as it is.
+    pub fn check_reason(reason: &str) -> Result<(), DocumentError> {
+        check_text("reason", reason, MAX_REASON_BYTES)
+    }
+
+    /// The same order, and why the maker cannot take it: cut and cleaned to what [`Considered::check_reason`] takes.
     pub fn refuse(&mut self, reason: &str) {
         let mut end = reason.len().min(MAX_REASON_BYTES);
         while !reason.is_char_boundary(end) {
             end -= 1;
         }
-        self.verdict = Verdict::Refused(reason[..end].chars().filter(|c| !c.is_control()).collect());
+        self.verdict = Verdict::Refused(reason[..end].chars().filter(|c| !is_misleading(*c)).collect());
     }
 
     fn is_out(&self) -> bool {
@@ -197,7 +202,7 @@ impl Decision {
                 return Err(DocumentError::OutOfBounds { field: "reputation", reason: format!("at most {MOST_COUNTED}") });
             }
             match &order.verdict {
-                Verdict::Refused(reason) => check_text("reason", reason, MAX_REASON_BYTES)?,
+                Verdict::Refused(reason) => Considered::check_reason(reason)?,
                 Verdict::Unrevealed if *order != Considered::unrevealed(order.order, offer) => {
                     return mismatch("orders", "nobody knows the amount and price of an order that was not revealed");
                 }

@@ -156,9 +156,13 @@ pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T, DocumentError> {
 
 /// Refuses a text longer than `max` bytes, or with characters that control a terminal or that reorder or hide text.
 pub(crate) fn check_text(field: &'static str, text: &str, max: usize) -> Result<(), DocumentError> {
-    let misleading = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-    if text.len() > max || text.chars().any(|c| c.is_control() || misleading(c)) {
+    if text.len() > max || text.chars().any(is_misleading) {
         return Err(DocumentError::OutOfBounds { field, reason: format!("at most {max} bytes and no control characters") });
     }
     Ok(())
+}
+
+/// Characters that control a terminal, or that reorder or hide text.
+fn is_misleading(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

@@ -68,6 +68,19 @@ fn a_draw_is_needed_only_where_it_decides() {
 }
 
 #[test]
+fn a_reason_is_made_fit_for_the_decision_that_it_stands_in() {
+    let offer = offer(Asset::Tft, 10);
+    for reason in ["fine", "a\u{200b}b\u{202e}c\u{1b}[2Jd\n", &"é".repeat(150)] {
+        let mut order = order(1, 10, 250);
+        order.refuse(reason);
+        let Verdict::Refused(said) = &order.verdict else { panic!("not refused") };
+        assert_eq!(Considered::check_reason(reason).is_ok(), said == reason);
+        Considered::check_reason(said).unwrap();
+        Decision::make(&offer, DECIDE_AT, Units(10), None, vec![order]).check(&offer).unwrap();
+    }
+}
+
+#[test]
 fn equal_prices_are_drawn_evenly() {
     let offer = offer(Asset::Tft, 10);
     let first = (0..2000).filter(|number| {

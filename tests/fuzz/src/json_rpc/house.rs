@@ -20,7 +20,7 @@ use twinswap::bus::{Bus, BusError};
 use twinswap::config::RpcConfig;
 use twinswap::engine::host::System;
 use twinswap::engine::keys::Keys;
-use twinswap::engine::{AcceptSettings, Chains, CopySettings, DiscoverySettings, Engine, Parts};
+use twinswap::engine::{AcceptSettings, Chains, CopySettings, DiscoverySettings, Engine, Parts, PriceSettings};
 use twinswap::rpc::{Guard, InProcess, Listener, Token};
 use twinswap::store::Store;
 
@@ -114,6 +114,7 @@ async fn start(folder: &Path) -> Engine {
         copies: CopySettings::default(),
         discovery: DiscoverySettings::default(),
         accept: AcceptSettings::default(),
+        price: PriceSettings::default(),
         descriptors: vec!["tr(xpub)".into()],
         lock: None,
     })

@@ -21,7 +21,7 @@ use swap_contract::policy::MAINNET;
 use swap_contract::time::{ChainTime, Span, UnixTime};
 use twinswap::api::{Countersign, OfferSubmit, OfferTerms, OrderAnswer, OrderState, PlaceOrder, SealOrder};
 use twinswap::engine::keys::Keys;
-use twinswap::engine::{AcceptSettings, Chains, CopySettings, DiscoverySettings, Engine, Parts, Turns};
+use twinswap::engine::{AcceptSettings, Chains, CopySettings, DiscoverySettings, Engine, Parts, PriceSettings, Turns};
 use twinswap::error::ApiError;
 
 const WORDS: &str = "legal winner thank year wave sausage worth useful legal winner thank yellow";
@@ -102,6 +102,7 @@ impl Market {
             copies: CopySettings::default(),
             discovery: DiscoverySettings::default(),
             accept: AcceptSettings::default(),
+            price: PriceSettings::default(),
             descriptors: Vec::new(),
             lock: None,
         })
@@ -118,6 +119,7 @@ impl Market {
             min: Some(Units(TFT * 500)),
             max: plan.max,
             lot: Some(Units(TFT * 1_000)),
+            lot_usd: None,
             waiting_period: Some(PERIOD),
             lifetime: None,
             tags: Tags::new(),
