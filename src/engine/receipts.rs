@@ -2,7 +2,7 @@
 //! shown one looks it up on both chains before it counts. Swaps that a taker agreed on and did not fund are told of as well.
 
 use super::Engine;
-use crate::api::{ListReceipts, Page, SignReceipt};
+use crate::api::{ListReceipts, Page, SignReceipt, SwapView};
 use crate::error::ApiError;
 use futures::StreamExt;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,10 +17,14 @@ use swap_contract::port::{ChainError, LegTerms};
 use swap_contract::reputation::{LIFETIME, MOST_COUNTED};
 use swap_contract::time::{Span, UnixTime};
 use tokio::sync::Semaphore;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::TryRecvError;
 use tracing::{debug, info};
 
-/// How often it is looked at which swaps have ended.
+/// How often it is looked at what is due.
 const TICK: Duration = Duration::from_secs(5);
+/// How often it is asked of the database what there is to follow up, beside each end of a swap: it has to look at every swap of 28 days.
+const READ_EVERY: Duration = Duration::from_secs(600);
 /// The first and the longest wait after a failure.
 const RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(3600));
 /// Swaps without a receipt that are looked at, the newest first.
@@ -102,7 +106,7 @@ impl Engine {
         };
         let shared = SharedReceipt { contract, receipt: one.document.clone(), maker, taker };
         shared.verify(&self.rules().network)?;
-        let at = self.look_up(&shared).await?.ok_or(ApiError::WrongState { reason: "the chains do not show it for good yet".into() })?;
+        let at = self.look_up(&shared).await?.ok_or(ApiError::WrongState { reason: "the chains do not show it".into() })?;
         self.keep("receipt", self.store().keep_receipt(&shared, at, None, self.counts_since())).await?;
         info!(swap_id = %shared.receipt.contract, "both parties have signed the receipt");
         Ok(())
@@ -136,7 +140,8 @@ impl Engine {
                 Ok(Some(at)) if at >= self.counts_since() => {
                     self.store().keep_receipt(receipt, at, Some(party), self.counts_since()).await?;
                 }
-                Ok(Some(_)) => {}
+                // It counts no more, or cannot be seen here yet.
+                Ok(Some(_)) | Err(ApiError::Chain(ChainError::NotNow { .. })) => {}
                 // A chain refuses terms that nobody can have funded.
                 Ok(None) | Err(ApiError::Chain(ChainError::Refused { .. })) => return Ok(true),
                 Err(failure) => return Err(failure),
@@ -175,20 +180,28 @@ impl Engine {
     pub(super) async fn run_receipts(self) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        let mut waits: BTreeMap<SwapId, (Duration, Duration)> = BTreeMap::new();
+        let (mut changes, mut read_at) = (self.subscribe(), Duration::ZERO);
+        let (mut pending, mut waits): (Vec<SwapId>, BTreeMap<SwapId, (Duration, Duration)>) = Default::default();
         loop {
             tick.tick().await;
             let elapsed = self.0.host.elapsed();
-            let pending = match self.store().to_follow_up(&self.account(), self.counts_since(), MAX_PENDING).await {
-                Ok(pending) => pending,
-                Err(failure) => {
-                    debug!(%failure, "receipts wait");
-                    continue;
+            while let Some(change) = next_change(&mut changes) {
+                if change.is_none_or(|swap| swap.outcome.is_some()) {
+                    read_at = elapsed;
                 }
-            };
-            waits.retain(|id, _| pending.contains(id));
+            }
+            if read_at <= elapsed {
+                match self.store().to_follow_up(&self.account(), self.counts_since(), MAX_PENDING).await {
+                    Ok(found) => (pending, read_at) = (found, elapsed + READ_EVERY),
+                    Err(failure) => {
+                        debug!(%failure, "receipts wait");
+                        continue;
+                    }
+                }
+                waits.retain(|id, _| pending.contains(id));
+            }
             let due = |id: &SwapId| waits.get(id).is_none_or(|(until, _)| *until <= elapsed);
-            let due: Vec<SwapId> = pending.into_iter().filter(due).collect();
+            let due: Vec<SwapId> = pending.iter().copied().filter(due).collect();
             let followed: Vec<(SwapId, Result<(), ApiError>)> = futures::stream::iter(due)
                 .map(async |id| (id, self.follow_up(id).await))
                 .buffer_unordered(CONCURRENT_CALLS)
@@ -241,6 +254,15 @@ impl Engine {
             Ok(_) | Err(ApiError::Document(_)) => Ok(()),
             Err(failure) => Err(failure),
         }
+    }
+}
+
+/// The next of the changes that have come, [`None`] in it where some were missed.
+fn next_change(changes: &mut Receiver<SwapView>) -> Option<Option<SwapView>> {
+    match changes.try_recv() {
+        Ok(swap) => Some(Some(swap)),
+        Err(TryRecvError::Lagged(_)) => Some(None),
+        Err(TryRecvError::Empty | TryRecvError::Closed) => None,
     }
 }
 

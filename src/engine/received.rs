@@ -151,8 +151,8 @@ impl Engine {
         closed_at.max(self.0.started_at).plus(self.policy().order_reveal_within) < self.now()
     }
 
-    /// This maker's word on an order, with what the reputation of a taker counts that signs for itself, if fewer than so many wait under the offer, and under all offers ten times as many. It is never in a
-    /// round that has been closed or drawn already, or may have been.
+    /// This maker's word on an order, with what the reputation of a taker counts that signs for itself, if fewer than so many wait under
+    /// the offer, and under all offers ten times as many. It is never in a round that has been closed or drawn already, or may have been.
     async fn acknowledge(
         &self,
         offer: &Offer,

@@ -16,8 +16,8 @@ const DROP_OF_ONE: &str = "DELETE FROM misdeeds WHERE id IN \
     (SELECT id FROM misdeeds WHERE accused = $1 AND contradiction = 0 ORDER BY at DESC, id LIMIT -1 OFFSET $2)";
 const OF_ONE: &str = "SELECT proof FROM misdeeds WHERE accused = $2 ORDER BY at DESC, id LIMIT $1";
 const OF_ALL: &str = "SELECT proof FROM misdeeds ORDER BY at DESC, id LIMIT $1";
-/// The oldest make room.
-const DROP: &str = "DELETE FROM misdeeds WHERE id IN (SELECT id FROM misdeeds ORDER BY at DESC, id LIMIT -1 OFFSET $1)";
+/// The oldest make room, contradictions last.
+const DROP: &str = "DELETE FROM misdeeds WHERE id IN (SELECT id FROM misdeeds ORDER BY contradiction DESC, at DESC, id LIMIT -1 OFFSET $1)";
 
 impl Store {
     /// Keeps a proof of something done, or come to be known, at a moment. Says whether it is new, and was kept.

@@ -19,7 +19,7 @@ impl Node {
         let htlc = send::htlc(terms)?;
         let (Ok(outpoint), Ok(txid)) = (there.htlc.0.parse::<OutPoint>(), there.by.0.parse::<Txid>()) else { return Ok(None) };
         if there.height > self.tip().await?.final_height.0 {
-            return Ok(None);
+            return Err(not_now("the block is not final here"));
         }
         let found = self.input(&htlc, &outpoint, &txid, there.height).await.map_err(|error| unavailable(&error))?;
         let Some((input, time)) = found else { return Ok(None) };
@@ -66,9 +66,7 @@ impl Node {
         };
         match read.await {
             Ok(Some(found)) => Ok(found),
-            Ok(None) => {
-                Err(ChainError::NotNow { side: Side::Alpha, reason: "that time is not over on this chain, or has too many blocks".into() })
-            }
+            Ok(None) => Err(not_now("that time is not over on this chain, or has too many blocks")),
             Err(error) => Err(NodeError::Rpc(error).into()),
         }
     }
@@ -90,4 +88,8 @@ impl Node {
         }
         Ok(earlier)
     }
+}
+
+fn not_now(reason: &str) -> ChainError {
+    ChainError::NotNow { side: Side::Alpha, reason: reason.into() }
 }

@@ -272,9 +272,12 @@ impl Chain for SimPort {
 
     async fn closed(&self, terms: &LegTerms, there: &Settlement) -> Result<Option<Closed>, ChainError> {
         self.online(|state| {
+            if there.height > state.tip(true).final_height.0 {
+                return Err(ChainError::NotNow { side: self.side, reason: "the block is not final here".into() });
+            }
             let entry = state.ledger.htlcs.get(&there.htlc).filter(|entry| entry.htlc.is(terms));
             let Some((how, by, at)) = entry.and_then(|entry| entry.closed.as_ref()) else { return Ok(None) };
-            if (by, at.0) != (&there.by, there.height) || *at > state.tip(true).final_height {
+            if (by, at.0) != (&there.by, there.height) {
                 return Ok(None);
             }
             let redeemed = match how {

@@ -205,7 +205,7 @@ impl Chain for TfChain {
 
     async fn closed(&self, terms: &LegTerms, there: &Settlement) -> Result<Option<Closed>, ChainError> {
         let session = self.link.session().await?;
-        self.ask_closed(&session, beta(terms)?, there).await.map_err(AskError::for_exit)
+        self.ask_closed(&session, beta(terms)?, there).await
     }
 
     async fn was_funded(&self, terms: &LegTerms, _from: ChainTime, until: ChainTime) -> Result<bool, ChainError> {

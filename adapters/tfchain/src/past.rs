@@ -11,9 +11,23 @@ use swap_contract::port::{BetaTerms, ChainError, Closed};
 use swap_contract::time::ChainTime;
 
 impl TfChain {
-    pub(crate) async fn ask_closed(&self, session: &Session, terms: &BetaTerms, there: &Settlement) -> Result<Option<Closed>, AskError> {
+    pub(crate) async fn ask_closed(&self, session: &Session, terms: &BetaTerms, there: &Settlement) -> Result<Option<Closed>, ChainError> {
+        let newest = session.finalised().await.map_err(AskError::for_exit)?;
+        if there.height > newest.number {
+            return Err(not_now("the block is not final here"));
+        }
+        self.ask_settled(session, newest, terms, there).await.map_err(AskError::for_exit)
+    }
+
+    async fn ask_settled(
+        &self,
+        session: &Session,
+        newest: Block,
+        terms: &BetaTerms,
+        there: &Settlement,
+    ) -> Result<Option<Closed>, AskError> {
         let Some(id) = id_of(&there.htlc) else { return Ok(None) };
-        let view = View::of(session, session.finalised().await?).await?;
+        let view = View::of(session, newest).await?;
         let is_it = |htlc: &Htlc| htlc.fulfils(terms) && htlc.closed_at() == Some(there.height);
         let Some(htlc) = view.htlc(id).await?.filter(|htlc| is_it(htlc) && is_in(&there.by, there.height)) else {
             return Ok(None);

@@ -364,8 +364,8 @@ pub trait Chain: Send + Sync {
         Err(ChainError::Refused { side: self.side(), reason: "lots are not drawn by this chain".into() })
     }
 
-    /// How an HTLC with exactly these terms ended, for whoever did not follow it. `None` unless the chain shows, for good, that it was
-    /// closed there.
+    /// How an HTLC with exactly these terms ended, for whoever did not follow it. `None` if it was not closed there;
+    /// [`ChainError::NotNow`] as long as that block is not final here.
     async fn closed(&self, terms: &LegTerms, there: &Settlement) -> Result<Option<Closed>, ChainError> {
         let _ = (terms, there);
         Err(ChainError::Refused { side: self.side(), reason: "nothing is looked up on this chain".into() })

@@ -244,6 +244,8 @@ async fn what_became_of_a_leg_is_found_by_whoever_did_not_follow_it<H: ChainHarn
     let ended = redeemer.port.tip().await.expect("a tip").time;
     // A stranger that has never heard of the leg.
     let stranger = h.open(Party::Funder).await;
+    let unborn = Settlement { height: u64::MAX, ..there.clone() };
+    assert!(stranger.closed(&case.terms, &unborn).await.is_err_and(|error| error.is_retryable()), "what is not final is told later");
     assert_eq!(stranger.was_funded(&case.terms, began, ended.plus(Span::hours(1))).await.map_err(|error| error.is_retryable()), Err(true));
     h.reach(ended.plus(Span::minutes(10))).await;
     h.mine(FINAL).await;
