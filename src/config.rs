@@ -20,6 +20,7 @@ use crate::engine::{AcceptSettings, CopySettings, DiscoverySettings, PriceSettin
 use std::path::{Path, PathBuf};
 use swap_contract::document::{Tags, check_tags};
 use swap_contract::policy::MAINNET;
+use swap_contract::reputation::MOST_COUNTED;
 use zeroize::Zeroizing;
 
 /// Name of the config file in the data folder.
@@ -104,13 +105,14 @@ impl Config {
 
     /// Whose orders the engine accepts.
     pub fn accept_settings(&self) -> AcceptSettings {
-        let AcceptConfig { max_open, max_open_each, min_price, max_price, max_amount, confirm } = &self.accept;
+        let AcceptConfig { max_open, max_open_each, min_price, max_price, max_amount, min_reputation, confirm } = &self.accept;
         AcceptSettings {
             max_open: *max_open,
             max_open_each: *max_open_each,
             min_price: min_price.as_ref().map(|price| price.value.0),
             max_price: max_price.as_ref().map(|price| price.value.0),
             max_amount: max_amount.as_ref().map(|amount| amount.value.0),
+            min_reputation: *min_reputation,
             confirm: *confirm,
         }
     }
@@ -183,7 +185,7 @@ impl Config {
             return Err(invalid("discovery.contacts", format!("at most {MAX_CONTACTS}")));
         }
         self.discovery.labels()?;
-        self.check_prices()?;
+        self.check_accept_and_prices()?;
         match self.role {
             RunAs::Engine | RunAs::Aggregator if !self.watch.watch_for.is_empty() => {
                 return Err(invalid(
@@ -203,8 +205,11 @@ impl Config {
         Ok(())
     }
 
-    fn check_prices(&self) -> Result<(), ConfigError> {
-        let AcceptSettings { min_price, max_price, .. } = self.accept_settings();
+    fn check_accept_and_prices(&self) -> Result<(), ConfigError> {
+        let AcceptSettings { min_price, max_price, min_reputation, .. } = self.accept_settings();
+        if min_reputation.is_some_and(|least| least > MOST_COUNTED) {
+            return Err(invalid("accept.min_reputation", format!("at most {MOST_COUNTED}: no reputation counts more")));
+        }
         if min_price.zip(max_price).is_some_and(|(least, most)| least.compare(&most).is_gt()) {
             return Err(invalid("accept.min_price", "is above `max_price`: no order could be accepted"));
         }

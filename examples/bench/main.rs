@@ -1,5 +1,5 @@
 //! What an engine's speed is measured by, without nodes: the sizes of its Bitcoin transactions, how fast it reacts with many
-//! open swaps, what a stored transition costs, and an offer in the order book. Prints one JSON object of sizes and median times.
+//! open swaps, what a stored transition costs, an offer in the order book, and a flood of junk. Prints one JSON object of sizes and median times.
 //!
 //! Run by `cargo regtest bench`, which forms the ratios. By hand, with the engine optimised and the folder on the disk that is
 //! to be measured: `cargo run --config profile.dev.opt-level=3 --example bench -- FOLDER`.
@@ -7,6 +7,7 @@
 mod bus;
 mod chain;
 mod durability;
+mod flood;
 mod market;
 mod node;
 mod reaction;
@@ -28,13 +29,19 @@ async fn main() -> Result<()> {
         "b6": reaction::measure(folder).await?,
         "rmb": bus::measure().await?,
         "market": market::measure()?,
+        "flood": flood::measure(folder).await?,
     });
     println!("{measured}");
     Ok(())
 }
 
 /// In nanoseconds; at least one, so that it can be divided by.
-fn median(mut times: Vec<Duration>) -> u64 {
+fn median(times: Vec<Duration>) -> u64 {
+    percentile(times, 50)
+}
+
+/// The same of any percentile.
+fn percentile(mut times: Vec<Duration>, percent: usize) -> u64 {
     times.sort();
-    times.get(times.len() / 2).map_or(1, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1))
+    times.get(times.len() * percent / 100).map_or(1, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1))
 }

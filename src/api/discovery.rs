@@ -1,6 +1,7 @@
 //! Contacts, searches and the order book.
 
-use super::AmountPair;
+use super::{AmountPair, MAX_PAGE};
+use crate::error::ApiError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use swap_contract::amount::{Price, Units};
@@ -242,6 +243,19 @@ pub struct GetBook {
     pub gives: Option<Asset>,
     /// Offers of each side at most; 100 and no more.
     pub limit: Option<u32>,
+}
+
+impl GetBook {
+    /// # Errors
+    /// The limit is out of its bounds.
+    pub fn check(&self) -> Result<(), ApiError> {
+        match self.limit {
+            Some(limit) if limit == 0 || limit > MAX_PAGE => {
+                Err(ApiError::InvalidParams { field: "limit", reason: format!("1 to {MAX_PAGE}") })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
 }
 
 /// The order book.

@@ -82,7 +82,8 @@ pub enum Command {
     #[command(after_help = "\
 Examples:
   twinswap book                  # both sides
-  twinswap book --gives tft      # who sells TFT, the lowest price first")]
+  twinswap book --gives tft      # who sells TFT, the lowest price first
+  twinswap book --watch          # again whenever it changes; Ctrl-C ends it")]
     Book(BookArgs),
     /// Look for twins by their labels, by way of this engine's contacts
     #[command(after_help = "\

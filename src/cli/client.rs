@@ -4,7 +4,7 @@ use super::args::Connection;
 use super::error::CliError;
 use crate::bus::http::{Named, chain, check_reach};
 use crate::config::{Config, FILE_NAME, environment};
-use crate::rpc::{MAX_REQUEST_BYTES, Refusal, SUBSCRIBE, SwapSubscribe, TOKEN_FILE, Token, UNSUBSCRIBE};
+use crate::rpc::{MAX_REQUEST_BYTES, Refusal, Stream, TOKEN_FILE, Token};
 use hyper::header::AUTHORIZATION;
 use jsonrpsee::client_transport::ws::WsHandshakeError;
 use jsonrpsee::core::ClientError;
@@ -32,7 +32,7 @@ pub struct Client {
     http: HttpClient,
 }
 
-/// A stream of swaps. It ends when the connection does.
+/// A stream's updates. They end when the connection does.
 pub struct Updates {
     stream: Subscription<Box<RawValue>>,
     // The stream lives as long as the connection.
@@ -78,8 +78,8 @@ impl Client {
         self.http.request(method, Named(params)).await.map_err(|error| failure(&self.url, error))
     }
 
-    /// Subscribes to swaps.
-    pub async fn subscribe(&self, params: &SwapSubscribe) -> Result<Updates, CliError> {
+    /// Begins a stream.
+    pub async fn subscribe(&self, stream: &Stream, params: impl Serialize + Send) -> Result<Updates, CliError> {
         // `http` becomes `ws`, and `https` `wss`.
         let url = self.url.replacen("http", "ws", 1);
         let builder = WsClientBuilder::new()
@@ -91,14 +91,14 @@ impl Client {
             .max_redirections(1)
             .enable_ws_ping(PingConfig::new());
         let connection = builder.build(&url).await.map_err(|error| failure(&self.url, error))?;
-        let subscribed = connection.subscribe(SUBSCRIBE, Named(params), UNSUBSCRIBE).await;
+        let subscribed = connection.subscribe(stream.subscribe, Named(params), stream.unsubscribe).await;
         let stream = subscribed.map_err(|error| failure(&self.url, error))?;
         Ok(Updates { stream, _connection: connection })
     }
 }
 
 impl Updates {
-    /// The next swap that changed. `None` when the connection is gone.
+    /// The next update. `None` when the connection is gone.
     pub async fn next(&mut self) -> Option<Result<Box<RawValue>, CliError>> {
         let next = self.stream.next().await?;
         Some(next.map_err(|error| CliError::Unreachable { url: "the engine".into(), reason: format!("answered nonsense: {error}") }))

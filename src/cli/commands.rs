@@ -39,9 +39,9 @@ pub async fn run(cli: &Cli, command: &Command) -> Result<(), CliError> {
     match command {
         Command::Offer(command) => session.offer(command).await,
         Command::Order(command) => session.order(command).await,
-        Command::Book(BookArgs { gives, limit }) => {
+        Command::Book(BookArgs { gives, limit, watch }) => {
             let query = GetBook { gives: gives.map(Into::into), limit: Some(*limit) };
-            session.show("book.get", query, show::book).await
+            if *watch { watch::book(&session, query).await } else { session.show("book.get", query, show::book).await }
         }
         Command::Search(SearchArgs { tags, within }) => {
             let find = FindTwins { tags: tags.iter().cloned().collect(), within: within.map(|within| within.0) };
@@ -125,7 +125,7 @@ impl Session<'_> {
         match command {
             SwapCommand::List(page) => self.show("swap.list", page.query(), show::swaps).await,
             SwapCommand::Show(id) => self.by_id("swap", "get", id, show::swap).await,
-            SwapCommand::Watch { ids } => watch::watch(self, ids).await,
+            SwapCommand::Watch { ids } => watch::swaps(self, ids).await,
             SwapCommand::Explain(id) => self.by_id("swap", "explain", id, show::explanation).await,
             SwapCommand::Refund(id) => self.by_id("swap", "refund", id, show::swap).await,
             SwapCommand::Receipt(id) => self.by_id("swap", "receipt", id, show::receipt).await,

@@ -315,6 +315,8 @@ pub struct AcceptConfig {
     pub max_price: Option<Written<SatsPerTft>>,
     /// No larger order than this.
     pub max_amount: Option<Written<Tft>>,
+    /// No taker whose reputation counts less than this.
+    pub min_reputation: Option<u64>,
     /// Which orders wait for the owner's word.
     pub confirm: ConfirmWhen,
 }

@@ -17,7 +17,7 @@ enum Kind {
 }
 
 /// Every option. A test keeps it equal to the fields of [`Config`].
-const OPTIONS: [(&str, Kind); 44] = [
+const OPTIONS: [(&str, Kind); 45] = [
     ("role", Kind::Text),
     ("data_dir", Kind::Text),
     ("policy", Kind::Text),
@@ -57,6 +57,7 @@ const OPTIONS: [(&str, Kind); 44] = [
     ("accept.min_price", Kind::Text),
     ("accept.max_price", Kind::Text),
     ("accept.max_amount", Kind::Text),
+    ("accept.min_reputation", Kind::Number),
     ("accept.confirm", Kind::Text),
     ("price.usd_per_tft", Kind::Text),
     ("price.as_of", Kind::Text),

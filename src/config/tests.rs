@@ -52,6 +52,7 @@ fn every_option_of_the_config_has_an_environment_variable() {
         min_price: Some("240.5".parse().unwrap()),
         max_price: Some("300".parse().unwrap()),
         max_amount: Some("1000".parse().unwrap()),
+        min_reputation: Some(1),
         confirm: ConfirmWhen::Outside,
     };
     config.price = PriceConfig { usd_per_tft: Some("0.0125".parse().unwrap()), as_of: Some("2026-01-31 12:00:00".parse().unwrap()) };
@@ -110,6 +111,7 @@ fn prices_and_amounts_are_written_exactly_or_refused() {
         ("[accept]\nmin_price = 240.5\n", "string"),
         ("[accept]\nmin_price = \"0\"\n", "not above zero"),
         ("[accept]\nmax_amount = \"0.00000001\"\n", "finer than a unit"),
+        ("[accept]\nmin_reputation = 11\n", "at most 10"),
         ("[accept]\nconfirm = \"sometimes\"\n", "never"),
         ("[price]\nas_of = \"yesterday\"\n", "2026-01-31 12:00:00"),
     ] {

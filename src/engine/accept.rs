@@ -12,7 +12,7 @@ use swap_contract::amount::{Price, Units};
 use swap_contract::bytes::OrderId;
 use swap_contract::document::{Considered, Order};
 use swap_contract::policy::Policy;
-use swap_contract::time::{Span, UnixTime};
+use swap_contract::time::Span;
 use tracing::info;
 
 /// Why an order is refused that its owner was to confirm and did not.
@@ -33,6 +33,8 @@ pub struct AcceptSettings {
     pub max_price: Option<Price>,
     /// No larger order than this.
     pub max_amount: Option<Units>,
+    /// No taker whose reputation counts less than this.
+    pub min_reputation: Option<u64>,
     /// Which orders wait for the owner's word.
     pub confirm: ConfirmWhen,
 }
@@ -41,7 +43,7 @@ pub struct AcceptSettings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConfirmWhen {
-    /// None: what is outside of the band of prices or too large is refused.
+    /// None: what is outside of the above is refused.
     #[default]
     Never,
     /// Those.
@@ -52,7 +54,11 @@ pub enum ConfirmWhen {
 
 impl AcceptSettings {
     /// Why an order is not one that the owner takes without being asked, if so.
-    pub(super) fn outside(&self, order: &Order) -> Option<String> {
+    pub(super) fn outside(&self, row: &OrderRow) -> Option<String> {
+        self.outside_with(&row.signed.document, row.reputation())
+    }
+
+    fn outside_with(&self, order: &Order, reputation: u64) -> Option<String> {
         let mut reasons = Vec::new();
         if let Some(least) = self.min_price.filter(|least| order.price.compare(least).is_lt()) {
             reasons.push(format!("its price is below {} sat for {} units", least.sats, least.units));
@@ -63,16 +69,23 @@ impl AcceptSettings {
         if let Some(most) = self.max_amount.filter(|most| order.amount > *most) {
             reasons.push(format!("its amount is above {most} units"));
         }
+        if let Some(least) = self.min_reputation.filter(|least| reputation < *least) {
+            reasons.push(format!("its taker's reputation is {reputation}, below {least}"));
+        }
         (!reasons.is_empty()).then(|| reasons.join("; "))
     }
 
     /// Why an order is refused when its round is decided, if so.
-    pub(super) fn refusal(&self, order: &Order, word: Option<&OwnerWord>) -> Option<String> {
+    pub(super) fn refusal(&self, row: &OrderRow) -> Option<String> {
+        self.refusal_with(row.word.as_ref(), self.outside(row))
+    }
+
+    fn refusal_with(&self, word: Option<&OwnerWord>, outside: Option<String>) -> Option<String> {
         match (word, self.confirm) {
             (Some(OwnerWord::Refused(reason)), _) => Some(reason.clone()),
             (Some(OwnerWord::Confirmed), ConfirmWhen::Outside | ConfirmWhen::Always) => None,
-            (Some(OwnerWord::Confirmed) | None, ConfirmWhen::Never) => self.outside(order),
-            (None, ConfirmWhen::Outside) => self.outside(order).map(|why| format!("{NOT_CONFIRMED}: {why}")),
+            (Some(OwnerWord::Confirmed) | None, ConfirmWhen::Never) => outside,
+            (None, ConfirmWhen::Outside) => outside.map(|why| format!("{NOT_CONFIRMED}: {why}")),
             (None, ConfirmWhen::Always) => Some(NOT_CONFIRMED.into()),
         }
     }
@@ -83,9 +96,7 @@ impl AcceptSettings {
             (Direction::Placed, _) => None,
             (Direction::Received, Some(OwnerWord::Confirmed)) => Some(ConfirmState::Confirmed),
             (Direction::Received, Some(OwnerWord::Refused(_))) => Some(ConfirmState::Refused),
-            (Direction::Received, None) if row.state == OrderState::Waiting && self.needs_word(&row.signed.document) => {
-                Some(ConfirmState::Needed)
-            }
+            (Direction::Received, None) if row.state == OrderState::Waiting && self.needs_word(row) => Some(ConfirmState::Needed),
             (Direction::Received, None) => Some(ConfirmState::NotNeeded),
         }
     }
@@ -99,10 +110,10 @@ impl AcceptSettings {
         }
     }
 
-    fn needs_word(&self, order: &Order) -> bool {
+    fn needs_word(&self, row: &OrderRow) -> bool {
         match self.confirm {
             ConfirmWhen::Never => false,
-            ConfirmWhen::Outside => self.outside(order).is_some(),
+            ConfirmWhen::Outside => self.outside(row).is_some(),
             ConfirmWhen::Always => true,
         }
     }
@@ -137,7 +148,7 @@ impl Engine {
             ) => return wrong(format!("the order is {state:?}").to_lowercase()),
         }
         let never = word == OwnerWord::Confirmed && self.0.accept.confirm == ConfirmWhen::Never;
-        if let Some(why) = self.0.accept.outside(&row.signed.document).filter(|_| never) {
+        if let Some(why) = self.0.accept.outside(&row).filter(|_| never) {
             return wrong(format!("{why}, and `accept.confirm` in the config is \"never\""));
         }
         if !self.keep("order.word", self.store().give_word(&id, &word)).await? {
@@ -148,10 +159,10 @@ impl Engine {
     }
 
     /// Says in the log that an order which has just come needs the owner's word, if it does.
-    pub(super) fn ask_for_word(&self, order: &Order, decide_at: UnixTime) {
-        if self.0.accept.needs_word(order) {
-            let why = self.0.accept.outside(order).unwrap_or_else(|| "every order does".into());
-            info!(order = %order.id(), why, until = decide_at.0, "the order waits for its owner: `twinswap order confirm` or `order refuse`");
+    pub(super) fn ask_for_word(&self, row: &OrderRow) {
+        if self.0.accept.needs_word(row) {
+            let why = self.0.accept.outside(row).unwrap_or_else(|| "every order does".into());
+            info!(order = %row.signed.document.id(), why, until = row.decide_at.0, "the order waits for its owner: `twinswap order confirm` or `order refuse`");
         }
     }
 }
@@ -179,7 +190,7 @@ mod tests {
             for (most, expected) in [(order.amount.0, within), (order.amount.0 - 1, outside)] {
                 let accept = AcceptSettings { max_amount: Some(Units(most)), confirm, ..AcceptSettings::default() };
                 for (word, expected) in words.into_iter().zip(expected) {
-                    let refusal = accept.refusal(&order, word);
+                    let refusal = accept.refusal_with(word, accept.outside_with(&order, 0));
                     let same = refusal.as_deref().zip(expected).is_some_and(|(refusal, expected)| refusal.starts_with(expected));
                     assert!(same || refusal.is_none() && expected.is_none(), "{confirm:?}, at most {most}, {word:?}: {refusal:?}");
                 }
@@ -192,7 +203,7 @@ mod tests {
         let order = Deal::new(Asset::Tft).order().document;
         let Price { sats, units } = order.price;
         let finer = |sats: u64| Some(Price { sats: Sats(sats), units: Units(units.0 * 1_000) });
-        let outside = |min_price, max_price| AcceptSettings { min_price, max_price, ..AcceptSettings::default() }.outside(&order);
+        let outside = |min_price, max_price| AcceptSettings { min_price, max_price, ..AcceptSettings::default() }.outside_with(&order, 0);
         assert_eq!(outside(finer(sats.0 * 1_000), finer(sats.0 * 1_000)), None);
         assert!(outside(finer(sats.0 * 1_000 + 1), None).unwrap().contains("below"));
         assert!(outside(None, finer(sats.0 * 1_000 - 1)).unwrap().contains("above"));
@@ -204,11 +215,12 @@ mod tests {
         let accept = AcceptSettings {
             min_price: Some(Price { units: Units(u64::MAX - 1), ..most }),
             max_amount: Some(Units(u64::MAX - 1)),
+            min_reputation: Some(10),
             confirm: ConfirmWhen::Outside,
             ..AcceptSettings::default()
         };
         let order = Order { price: Price { sats: Sats(1), ..most }, amount: Units(u64::MAX), ..Deal::new(Asset::Tft).order().document };
-        Considered::check_reason(&accept.refusal(&order, None).unwrap()).unwrap();
+        Considered::check_reason(&accept.refusal_with(None, accept.outside_with(&order, 0)).unwrap()).unwrap();
         Considered::check_reason(REFUSED).unwrap();
     }
 }

@@ -25,7 +25,7 @@ const MAX_PAGES: usize = 9;
 /// Makers whose offers are asked for, at most.
 const MAX_MAKERS: usize = 500;
 /// A book that is older is made anew before it is shown.
-const FRESH_FOR: Duration = Duration::from_secs(10);
+pub const BOOK_FRESH_FOR: Duration = Duration::from_secs(10);
 /// No maker is tried later than this: the caller waits no longer than a minute.
 const TAKEN_WITHIN: Duration = Duration::from_secs(25);
 /// All makers together have so long to tell their offers.
@@ -36,10 +36,8 @@ const MAX_TRIES: usize = 5;
 impl Engine {
     /// The offers of all makers that can be found, the best first.
     pub async fn book_get(&self, query: GetBook) -> Result<BookView, ApiError> {
+        query.check()?;
         let limit = query.limit.unwrap_or(MAX_PAGE);
-        if limit == 0 || limit > MAX_PAGE {
-            return Err(ApiError::InvalidParams { field: "limit", reason: format!("1 to {MAX_PAGE}") });
-        }
         let refreshed_at = self.refresh_book().await?;
         let mut book = self.discovery().book();
         book.expire(self.now());
@@ -126,7 +124,7 @@ impl Engine {
     async fn refresh_book(&self) -> Result<UnixTime, ApiError> {
         let mut refreshed = self.discovery().refreshed.lock().await;
         if let Some((at, when)) = *refreshed
-            && self.0.host.elapsed().saturating_sub(at) < FRESH_FOR
+            && self.0.host.elapsed().saturating_sub(at) < BOOK_FRESH_FOR
         {
             return Ok(when);
         }

@@ -114,7 +114,7 @@ impl Engine {
                 considered.refuse("the offer was taken back");
             } else if row.signed.document.expires_at <= now {
                 considered.refuse("the order expired");
-            } else if let Some(reason) = self.0.accept.refusal(&row.signed.document, row.word.as_ref()) {
+            } else if let Some(reason) = self.0.accept.refusal(row) {
                 considered.refuse(&reason);
             }
         }
@@ -339,8 +339,7 @@ fn answers(decision: &Decision, mut contracts: BTreeMap<OrderId, Signed<Contract
 
 /// An order as it was acknowledged.
 fn considered(row: &OrderRow) -> Considered {
-    let reputation = row.acknowledgement.as_ref().map_or(0, |signed| signed.document.reputation);
-    Considered::acceptable(&row.signed.document, reputation)
+    Considered::acceptable(&row.signed.document, row.reputation())
 }
 
 fn is_late(row: &OrderRow, now: UnixTime, skew: Span) -> bool {

@@ -31,6 +31,7 @@ mod views;
 mod watching;
 
 pub use accept::{AcceptSettings, ConfirmWhen};
+pub use book::BOOK_FRESH_FOR;
 pub use copies::CopySettings;
 pub use discovery::DiscoverySettings;
 pub use price::{MAX_PRICE_AGE, PriceSettings, SetPrice};

@@ -64,8 +64,8 @@ impl Engine {
         let new = NewOrder { direction, offer, signed, reach, sealed, decide_at, acknowledgement, now };
         self.keep("order", self.store().insert_order(&new)).await?;
         info!(order = %id, sealed, "order received");
-        if !sealed {
-            self.ask_for_word(&new.signed.document, new.decide_at);
+        if let Some(row) = self.store().order(&id).await?.filter(|_| !sealed) {
+            self.ask_for_word(&row);
         }
         self.order_answer(id).await
     }

@@ -134,7 +134,7 @@ pub(super) fn order_view(row: &OrderRow, accept: &AcceptSettings) -> OrderView {
         decide_at: Some(row.decide_at).filter(|decide_at| decide_at.0 > 0),
         swap: row.swap(),
         confirm: accept.confirm_state(row),
-        outside: accept.outside(order).filter(|_| is_waiting),
+        outside: accept.outside(row).filter(|_| is_waiting),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::method::{Access, Method, NoParams};
 use super::methods::table;
-use super::subscription::{SUBSCRIBE, UNSUBSCRIBE, UPDATE};
+use super::stream::stream_of;
 use super::{Listener, MAX_BATCH, MAX_REQUEST_BYTES, OverBus};
 use crate::bus::rmb::SERVICE;
 use jsonrpsee::types::ErrorObjectOwned;
@@ -90,9 +90,9 @@ fn describe(method: &Method, generator: &mut SchemaGenerator) -> Value {
         "result": { "name": "result", "schema": result },
         "x-token": method.access == Access::Owner,
     });
-    if method.name == SUBSCRIBE {
-        description["x-notification"] = json!(UPDATE);
-        description["x-unsubscribe"] = json!(UNSUBSCRIBE);
+    if let Some(stream) = stream_of(method.name) {
+        description["x-notification"] = json!(stream.update);
+        description["x-unsubscribe"] = json!(stream.unsubscribe);
     }
     description
 }
@@ -202,7 +202,7 @@ mod tests {
         }
         let callers = |name: &str| command(name).unwrap()["x-callers"].clone();
         assert_eq!((callers("offer.list"), callers("offer.submit")), (json!("anybody"), json!("owner")));
-        assert!(command(SUBSCRIBE).is_none() && command("offer.steal").is_none());
+        assert!(command("swap.subscribe").is_none() && command("book.subscribe").is_none() && command("offer.steal").is_none());
         let submit = command("offer.submit").unwrap();
         let request = json!({ "$ref": "#/properties/request", "definitions": submit["definitions"], "properties": submit["properties"] });
         let validator = jsonschema::validator_for(&request).unwrap();

@@ -2,7 +2,7 @@
 
 use super::method::Access;
 use super::methods::table;
-use super::subscription::{SUBSCRIBE, UNSUBSCRIBE};
+use super::stream::stream_of;
 use super::{Listener, Refusal};
 use jsonrpsee::core::middleware::{Batch, BatchEntry, BatchEntryErr, Notification, Request, ResponseFuture, RpcServiceT};
 use jsonrpsee::server::MethodResponse;
@@ -27,9 +27,8 @@ impl Rules {
     pub(super) fn of(listener: Listener) -> Self {
         let methods = table().into_iter().filter(|method| method.access.is_on(listener));
         let mut rules: BTreeMap<_, _> = methods.map(|method| (method.name, method.access)).collect();
-        if let Some(access) = rules.get(SUBSCRIBE).copied() {
-            rules.insert(UNSUBSCRIBE, access);
-        }
+        let streams: Vec<_> = rules.iter().filter_map(|(name, access)| Some((stream_of(name)?.unsubscribe, *access))).collect();
+        rules.extend(streams);
         Self(Arc::new(rules))
     }
 
@@ -41,7 +40,7 @@ impl Rules {
         if *access == Access::Owner && !is_owner {
             return Err(Refusal::Unauthorized);
         }
-        let needs_websocket = [SUBSCRIBE, UNSUBSCRIBE].contains(&request.method.as_ref());
+        let needs_websocket = stream_of(&request.method).is_some();
         if needs_websocket && !caller.is_some_and(|caller| caller.by_websocket) {
             return Err(Refusal::NeedsWebSocket { method: method() });
         }

@@ -71,9 +71,7 @@ impl Method {
             let registered = module.register_async_method(name, move |params, engine, _| {
                 let code = code.clone();
                 async move {
-                    if !engine.trades() && is_for_traders(name) || engine.is_watcher() && is_for_finders(name) {
-                        return Err(ApiError::TradesNothing.into());
-                    }
+                    refuse_for_role(&engine, name)?;
                     run(name, access, parse(&params).map(|params| code(Engine::clone(&engine), params))).await
                 }
             });
@@ -91,6 +89,12 @@ impl Method {
     ) -> Self {
         Self { name, summary, access, params: schema_of::<P>, result: schema_of::<R>, register: Box::new(register) }
     }
+}
+
+/// Refuses what an engine of this role does not do.
+pub(super) fn refuse_for_role(engine: &Engine, name: &str) -> Result<(), ApiError> {
+    let is_of_another_role = !engine.trades() && is_for_traders(name) || engine.is_watcher() && is_for_finders(name);
+    if is_of_another_role { Err(ApiError::TradesNothing) } else { Ok(()) }
 }
 
 /// Whether a method is about trade, or about money of one's own.

@@ -2,7 +2,7 @@
 
 use super::Access::{Anybody, Counterparty, Owner};
 use super::method::{Method, NoParams};
-use super::{Listener, discover, subscription};
+use super::{Listener, discover, stream};
 use crate::api::{
     AskGossip, BrowseOffers, ById, Countersign, FindTwins, GetBook, GetProfile, GetReputation, KeepCopy, KeepEntry, KeepWatch, ListCopies,
     ListEntries, ListMisdeeds, ListQuery, ListReceipts, OfferSubmit, OfferTake, OfferTerms, OrderSubmit, PlaceOrder, RefuseOrder, SayAlive,
@@ -39,7 +39,7 @@ impl SwapHistory {
 /// Every method of both listeners.
 #[rustfmt::skip]
 pub fn table() -> Vec<Method> {
-    vec![
+    let mut table = vec![
         Method::call("offer.preview", Owner, "What an offer would lead to: amounts, fees, deadlines. Stores nothing.",
             |engine: Engine, terms: OfferTerms| async move { engine.offer_preview(terms).await }),
         Method::call("offer.submit", Owner, "Makes an offer: one signed by an owner, or terms that the engine signs with its own key.",
@@ -86,7 +86,6 @@ pub fn table() -> Vec<Method> {
             |engine: Engine, swap: ById<SwapId>| async move { engine.swap_refund(swap.id).await }),
         Method::call("swap.receipt", Anybody, "This party's signed receipt of a swap whose legs are both closed.",
             |engine: Engine, swap: ById<SwapId>| async move { engine.swap_receipt(swap.id).await }),
-        subscription::method(),
         Method::call("profile.set", Owner, "Signs what the owner tells of itself: name, place, addresses, pages. Whatever is left out is told no more.",
             |engine: Engine, set: SetProfile| async move { engine.profile_set(set).await }),
         Method::call("profile.get", Owner, "What this engine tells of itself, or the engine at an address.",
@@ -140,7 +139,9 @@ pub fn table() -> Vec<Method> {
         Method::call("misdeed.list", Owner, "Proofs against others that this engine has, of one account if it is given.",
             |engine: Engine, query: ListMisdeeds| async move { engine.misdeed_list(query).await }),
         discover::method(),
-    ]
+    ];
+    table.extend(stream::methods());
+    table
 }
 
 fn for_the_public(query: ListQuery) -> ListQuery {

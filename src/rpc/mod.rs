@@ -10,7 +10,7 @@ mod methods;
 mod over_bus;
 mod refusal;
 mod serve;
-mod subscription;
+mod stream;
 mod token;
 
 pub use discover::{command, commands, openrpc};
@@ -23,7 +23,7 @@ pub use refusal::Refusal;
 #[doc(hidden)]
 pub use serve::InProcess;
 pub use serve::{Server, serve};
-pub use subscription::{SUBSCRIBE, SwapSubscribe, UNSUBSCRIBE, UPDATE};
+pub use stream::{BOOK, SWAPS, Stream, SwapSubscribe};
 pub use token::{FILE_NAME as TOKEN_FILE, Token, TokenError};
 
 use std::time::Duration;

@@ -3,7 +3,7 @@
 //! a seal cannot be made by anybody else. A stream is polled instead: `swap.list`, `swap.history`.
 
 use super::methods::{self, table};
-use super::subscription::{SUBSCRIBE, UNSUBSCRIBE};
+use super::stream::stream_of;
 use super::{CALL_TIMEOUT, Listener, Refusal};
 use crate::bus::rmb::{SERVICE, Service, ascii, failure};
 use crate::engine::Engine;
@@ -51,7 +51,7 @@ impl OverBus {
 
     /// All methods that there are over a bus, by their names without the service.
     pub fn methods() -> std::collections::BTreeSet<&'static str> {
-        table().iter().map(|method| method.name).filter(|name| ![SUBSCRIBE, UNSUBSCRIBE].contains(name)).collect()
+        table().iter().map(|method| method.name).filter(|name| stream_of(name).is_none()).collect()
     }
 
     /// Whose methods a request may have.
@@ -59,12 +59,12 @@ impl OverBus {
         let is_on = |listener: Listener| table().iter().any(|row| row.name == method && row.access.is_on(listener));
         let not_found = || Refusal::MethodNotFound { method: method.chars().take(64).collect() };
         let is_owner = request.sealed && self.engine.is_owner(&request.account);
-        if [SUBSCRIBE, UNSUBSCRIBE].contains(&method) {
+        if stream_of(method).is_some() {
             return Err(Refusal::NeedsWebSocket { method: method.to_owned() });
         }
         match (is_owner && is_on(Listener::Owner), is_on(Listener::Bus)) {
             // What was served before this start is not remembered: a request that may be such a one changes nothing.
-            (true, _) if request.timestamp <= self.started_at && !only_reads(method) => Err(Refusal::FromBeforeStart),
+            (true, _) if request.timestamp <= self.started_at && !READING.contains(&method) => Err(Refusal::FromBeforeStart),
             (true, _) => Ok(Listener::Owner),
             (false, true) => Ok(Listener::Bus),
             (false, false) if is_on(Listener::Owner) => Err(Refusal::NotTheOwner),
@@ -105,32 +105,64 @@ impl Service for OverBus {
     }
 }
 
-/// The verbs of methods that change nothing.
-const READING: [&str; 15] = [
-    "address",
-    "balances",
-    "browse",
-    "choice",
-    "descriptors",
-    "discover",
-    "explain",
-    "get",
-    "hello",
-    "history",
-    "list",
-    "preview",
-    "receipt",
-    "search",
-    "status",
+/// Methods of the owner's that change nothing: they may be repeated without harm.
+const READING: [&str; 25] = [
+    "book.get",
+    "contact.list",
+    "contact.search",
+    "misdeed.list",
+    "node.hello",
+    "node.status",
+    "offer.browse",
+    "offer.get",
+    "offer.list",
+    "offer.preview",
+    "order.choice",
+    "order.get",
+    "order.list",
+    "profile.get",
+    "receipt.list",
+    "reputation.get",
+    "rpc.discover",
+    "swap.explain",
+    "swap.get",
+    "swap.history",
+    "swap.list",
+    "swap.receipt",
+    "wallet.address",
+    "wallet.balances",
+    "wallet.descriptors",
 ];
-
-/// Whether a method of the owner's may be repeated without harm.
-fn only_reads(method: &str) -> bool {
-    let verb = method.rsplit('.').next().unwrap_or_default();
-    READING.contains(&verb)
-}
 
 fn as_failure(error: ErrorObjectOwned) -> Failure {
     let data = error.data().and_then(|data| serde_json::from_str(data.get()).ok()).unwrap_or_default();
     failure(error.code(), error.message().to_owned(), data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Methods that must not be done twice.
+    const CHANGING: [&str; 9] = [
+        "offer.cancel",
+        "offer.submit",
+        "offer.take",
+        "order.cancel",
+        "order.confirm",
+        "order.refuse",
+        "order.submit",
+        "profile.set",
+        "swap.refund",
+    ];
+
+    #[test]
+    fn every_method_of_the_owners_either_reads_or_changes() {
+        let of_the_owner = table().into_iter().filter(|row| row.access.is_on(Listener::Owner) && stream_of(row.name).is_none());
+        let mut of_the_owner: Vec<_> = of_the_owner.map(|row| row.name).collect();
+        let mut known = [&READING[..], &CHANGING].concat();
+        of_the_owner.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(of_the_owner, known);
+    }
 }

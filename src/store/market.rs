@@ -88,6 +88,11 @@ pub struct Decided {
 }
 
 impl OrderRow {
+    /// What the taker's reputation counts, as the maker has signed it with its word on the order.
+    pub fn reputation(&self) -> u64 {
+        self.acknowledgement.as_ref().map_or(0, |signed| signed.document.reputation)
+    }
+
     /// The swap it led to, or would.
     pub fn swap(&self) -> Option<SwapId> {
         self.contract.as_ref().map(|contract| contract.document.id())

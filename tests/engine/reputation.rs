@@ -118,6 +118,26 @@ fn between_equal_orders_the_better_reputation_comes_first() {
     assert!(decision.beacon.is_none() && counted == [1, 0], "{decision:?}");
 }
 
+/// A maker that wants to see one completed swap refuses who has none, and its signed decision says so.
+#[test]
+fn whose_reputation_is_below_the_least_is_refused_with_that_reason() {
+    let mut world = World::new();
+    world.alpha.mint(world.carol.owner(), &[10_000_000]);
+    world.start("carol");
+    completed(&world, Asset::Tft);
+    world.kill("bob");
+    world.bob.accept.min_reputation = Some(1);
+    world.start("bob");
+    let offer = world.offer_for(Asset::Tft, 2, Span::secs(3));
+    let unknown = world.take_by(&world.carol, &offer).unwrap();
+    let known = world.take(&offer).unwrap();
+    world.soon("the period is over", |world| {
+        world.beta.pass(Span::secs(20));
+        world.alice.order(known.id).state == OrderState::Agreed && world.carol.order(unknown.id).state == OrderState::Refused
+    });
+    assert_eq!(world.carol.order(unknown.id).reason.unwrap(), "its taker's reputation is 0, below 1");
+}
+
 /// A maker that has never met a taker looks up what comes with its order.
 #[test]
 fn a_new_maker_counts_the_receipts_that_come_with_an_order() {

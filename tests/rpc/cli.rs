@@ -2,6 +2,7 @@
 
 use crate::house::House;
 use serde_json::Value;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use twinswap::config::PriceConfig;
@@ -108,6 +109,29 @@ async fn a_lot_is_given_in_dollars_and_shown_in_both() {
         let (code, _, err) = against(&house, &[&["order"][..], line].concat()).await;
         assert!(code == 4 && err.contains("hint:"), "{code}: {err}");
     }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_order_book_is_shown_until_one_has_seen_enough() {
+    let house = House::open(|_| {}).await;
+    let (url, token) = (format!("http://{}", house.owner.address()), house.token_file());
+    let mut watching = program(env!("CARGO_BIN_EXE_twinswap"), &["book", "--watch", "--json", "--url", &url, "--token-file"])
+        .arg(token)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let line = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        BufReader::new(watching.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let goes_on = watching.try_wait().unwrap().is_none();
+        watching.kill().unwrap();
+        watching.wait().unwrap();
+        (line, goes_on)
+    });
+    let (line, goes_on) = line.await.unwrap();
+    let book: Value = serde_json::from_str(&line).unwrap();
+    assert!(book["sells_tft"].as_array().unwrap().is_empty() && goes_on, "{line}");
     house.close().await;
 }
 

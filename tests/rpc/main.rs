@@ -102,6 +102,7 @@ async fn what_is_no_request_gets_an_error_with_a_type() {
         (batch(21), 200, "batch_too_large"),
         (request("node.nothing", json!({})), 200, "method_not_found"),
         (request("swap.subscribe", json!({})), 200, "needs_websocket"),
+        (request("book.unsubscribe", json!({})), 200, "needs_websocket"),
         (request("node.status", json!({ "x": 1 })), 200, "invalid_params"),
         (request("node.status", json!(["x"])), 200, "invalid_params"),
     ] {

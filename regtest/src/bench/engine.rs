@@ -26,6 +26,14 @@ pub struct Measures {
     pub reaction: Reaction,
     pub rmb: RoundTrip,
     pub market: Market,
+    pub flood: Flood,
+}
+
+/// What an honest caller waits, in 99 of 100 calls at most.
+#[derive(Deserialize)]
+pub struct Flood {
+    pub alone_p99_ns: u64,
+    pub flooded_p99_ns: u64,
 }
 
 /// Medians, and the order book when it is full.

@@ -261,7 +261,7 @@ impl Play {
             self.offer = offer["id"].as_str().map(str::to_owned);
         }
         let reach = localnet.reach(makers_name)?;
-        taker.call("order.submit", &json!({ "reach": reach, "offer": self.offer, "amount": UNITS }))?;
+        taker.call("order.submit", &json!({ "reach": reach, "offer": self.offer, "amount": UNITS, "sealed": self.point.sealed }))?;
         Ok(None)
     }
 

@@ -112,6 +112,8 @@ pub struct Point {
     /// `BTC` or `TFT`.
     pub maker_gives: &'static str,
     pub scene: Scene,
+    /// Whether the order is sealed.
+    pub sealed: bool,
 }
 
 impl Point {
@@ -124,6 +126,9 @@ impl Point {
 impl fmt::Display for Point {
     /// A name without spaces, such as `power_cut.after.send.redeem_beta`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.sealed {
+            f.write_str("sealed.")?;
+        }
         match &self.blow {
             Blow::Kill => write!(f, "{}", self.moment),
             Blow::KillBoth(others) => write!(f, "{}+{others}", self.moment),
@@ -165,6 +170,12 @@ const PARTICIPANT: &[&str] = &[
 const MAKER: &[&str] = &["store.offer", "store.order", "store.order.offered"];
 const TAKER: &[&str] =
     &["call.offer.get", "store.order", "call.order.place", "call.order.answer", "store.order.offered", "call.contract.countersign"];
+/// The same of an order that is sealed first.
+const SEALED_MAKER: &[&str] = &["store.order.sealed", "store.closing", "store.order"];
+const SEALED_TAKER: &[&str] = &["call.order.seal", "store.closing", "call.order.place"];
+/// What they do when the swap has ended.
+const MAKER_BEHIND: &[&str] = &["store.receipt"];
+const TAKER_BEHIND: &[&str] = &["call.receipt.sign", "store.receipt"];
 /// The way out.
 const ALPHA_BACK: &[&str] = &["store.refund_alpha", "send.refund_alpha", "store.alpha.refunded", "store.end"];
 const BETA_BACK: &[&str] = &["store.refund_beta", "send.refund_beta", "store.beta.refunded", "store.end"];
@@ -212,6 +223,7 @@ pub fn kills(scene: Scene, extent: Extent) -> Vec<Point> {
             points.extend(disk_failures().into_iter().skip(3).step_by(7));
             points.extend(both().into_iter().step_by(16));
             points.extend(relay_gone().into_iter().step_by(7));
+            points.extend(sealed_or_behind().into_iter().step_by(5));
         }
         return points;
     }
@@ -220,6 +232,7 @@ pub fn kills(scene: Scene, extent: Extent) -> Vec<Point> {
         points.extend(disk_failures());
         points.extend(both());
         points.extend(relay_gone());
+        points.extend(sealed_or_behind());
     }
     points
 }
@@ -253,12 +266,26 @@ fn moments(scene: Scene, blow: Blow, whens: &[&str]) -> Vec<Point> {
     let mut points = Vec::new();
     for maker_gives in ["TFT", "BTC"] {
         for role in [Role::Initiator, Role::Participant] {
-            for deed in deeds(scene, role, (role == Role::Initiator) == (maker_gives == "BTC")) {
-                for when in whens {
-                    points.push(Point { blow: blow.clone(), moment: format!("{when}.{deed}"), role, maker_gives, scene });
-                }
-            }
+            let point = Point { blow: blow.clone(), moment: String::new(), role, maker_gives, scene, sealed: false };
+            points.extend(at_deeds(&point, &deeds(scene, role, point.is_maker()), whens));
         }
+    }
+    points
+}
+
+fn at_deeds(point: &Point, deeds: &[&str], whens: &[&str]) -> Vec<Point> {
+    let moments = deeds.iter().flat_map(|deed| whens.iter().map(move |when| format!("{when}.{deed}")));
+    moments.map(|moment| Point { moment, ..point.clone() }).collect()
+}
+
+/// What depends on who made the offer and not on what it gives.
+fn sealed_or_behind() -> Vec<Point> {
+    let mut points = Vec::new();
+    for role in [Role::Initiator, Role::Participant] {
+        let point = Point { blow: Blow::Kill, moment: String::new(), role, maker_gives: "TFT", scene: Scene::Completes, sealed: false };
+        let (sealed, behind) = if point.is_maker() { (SEALED_MAKER, MAKER_BEHIND) } else { (SEALED_TAKER, TAKER_BEHIND) };
+        points.extend(at_deeds(&Point { sealed: true, ..point.clone() }, sealed, &["before", "after"]));
+        points.extend(at_deeds(&point, behind, &["before", "after"]));
     }
     points
 }
@@ -290,7 +317,8 @@ fn disk_failures() -> Vec<Point> {
     for (place, write) in WRITES.iter().enumerate() {
         for (error, maker_gives) in [(DiskError::Full, ["TFT", "BTC"][place % 2]), (DiskError::Broken, ["BTC", "TFT"][place % 2])] {
             for role in [Role::Initiator, Role::Participant] {
-                points.push(Point { blow: Blow::Disk(error, *write), moment: String::new(), role, maker_gives, scene: Scene::Completes });
+                let (blow, scene) = (Blow::Disk(error, *write), Scene::Completes);
+                points.push(Point { blow, moment: String::new(), role, maker_gives, scene, sealed: false });
             }
         }
     }

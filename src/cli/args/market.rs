@@ -123,6 +123,9 @@ pub struct BookArgs {
     /// Offers of each side at most, up to 100
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub limit: u32,
+    /// Show it again whenever it changes, until interrupted; with --json a line each time
+    #[arg(long)]
+    pub watch: bool,
 }
 
 #[derive(Debug, Args)]

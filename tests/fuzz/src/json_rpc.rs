@@ -175,6 +175,7 @@ pub(crate) fn seeds() -> Vec<Seed> {
         ("owner-order.submit", owner, "order.submit", json!({ "reach": "http://maker", "offer": contract.document.offer, "amount": "10" })),
         ("owner-swap.history", owner, "swap.history", json!({ "id": "ab".repeat(32), "after": "5", "limit": 5 })),
         ("owner-swap.subscribe", owner, "swap.subscribe", json!({ "ids": [] })),
+        ("owner-book.subscribe", owner, "book.subscribe", json!({ "gives": "TFT", "limit": 5 })),
         ("somebody-swap.list", somebody, "swap.list", json!({})),
         ("counterparty-offer.get", counterparty, "offer.get", id.clone()),
         ("counterparty-order.place", counterparty, "order.place", json!({ "signed": deal.order() })),

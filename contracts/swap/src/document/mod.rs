@@ -90,10 +90,14 @@ pub trait Document: Serialize + DeserializeOwned {
     const NAME: &'static str;
 
     /// The bytes that are signed: `twinswap:<name>:v1:` and the canonical JSON.
+    ///
+    /// A document holds no numbers, and no keys that UTF-8 and UTF-16 sort differently ([`check_tags`]): with its keys in order, plain JSON
+    /// is what RFC 8785 asks for.
     fn signing_bytes(&self) -> Vec<u8> {
         let mut bytes = format!("twinswap:{}:v1:", Self::NAME).into_bytes();
-        let json = serde_json_canonicalizer::to_vec(self).expect("a document holds only strings, lists and objects");
-        bytes.extend(json);
+        let mut json = serde_json::to_value(self).expect("a document holds only strings, lists and objects");
+        json.sort_all_objects();
+        serde_json::to_writer(&mut bytes, &json).expect("memory takes it all");
         bytes
     }
 

@@ -130,13 +130,17 @@ impl Offer {
     }
 }
 
-/// Checks labels: at most eight, each at most 64 bytes, nothing in them that misleads a reader.
+/// Checks labels: at most eight, each at most 64 bytes, nothing in them that misleads a reader, and no keys with characters from U+E000 on,
+/// which UTF-16 sorts otherwise than UTF-8 (RFC 8785, 3.2.3).
 pub fn check_tags(tags: &Tags) -> Result<(), DocumentError> {
     if tags.len() > MAX_TAGS {
         return Err(DocumentError::OutOfBounds { field: "tags", reason: format!("at most {MAX_TAGS}") });
     }
     tags.iter().try_for_each(|(key, value)| {
         check_text("tags", key, MAX_TAG_BYTES)?;
+        if key.chars().any(|c| c >= '\u{e000}') {
+            return Err(DocumentError::OutOfBounds { field: "tags", reason: "keys with characters below U+E000".into() });
+        }
         check_text("tags", value, MAX_TAG_BYTES)
     })
 }

@@ -1,11 +1,13 @@
 //! Canonical bytes, ids and signatures, against vectors made by other implementations (`vectors/make.mjs`).
 
 use blake2::{Blake2b, Digest, digest::consts::U32};
+use proptest::prelude::*;
 use secp256k1::{Message, Secp256k1, SecretKey};
 use serde::Deserialize;
 use serde_json::Value;
 use swap_contract::document::{
-    Account, Contract, Document, DocumentError, MAX_DOCUMENT_BYTES, Offer, Order, Receipt, Rules, Scheme, Signature, Signed, parse,
+    Account, Contract, Document, DocumentError, MAX_DOCUMENT_BYTES, Offer, Order, Receipt, Rules, Scheme, Signature, Signed, Tags,
+    check_tags, parse,
 };
 use swap_contract::policy::MAINNET;
 use swap_contract::testing::fixture::{START, rules};
@@ -58,6 +60,29 @@ fn canonical_bytes_and_ids_are_those_of_other_implementations() {
         let (bytes, id) = bytes_and_id(&vector.name, &vector.document);
         assert_eq!(String::from_utf8(bytes).unwrap(), format!("twinswap:{}:v1:{}", vector.name, vector.canonical));
         assert_eq!(hex::encode(id), vector.id, "{}", vector.name);
+    }
+}
+
+proptest! {
+    /// As the field's own library for RFC 8785 writes them, whatever stands in a document.
+    #[test]
+    fn canonical_bytes_are_those_of_rfc_8785(
+        tags in prop::collection::btree_map("[a-c\u{e9}\u{754c}\u{fb33}\u{1f600}]{1,3}", "\\PC{0,20}", 0..9),
+        reach in any::<String>(),
+    ) {
+        let keys_sort_alike = check_tags(&tags).is_ok();
+        let document = Offer { tags, reach, ..signed_offers().remove(0).document };
+        let expected = serde_json_canonicalizer::to_vec(&document).unwrap();
+        let same = document.signing_bytes().ends_with(&expected);
+        prop_assert!(same || !keys_sort_alike);
+    }
+}
+
+#[test]
+fn keys_that_utf_16_sorts_otherwise_are_refused() {
+    let tags = |key: &str| Tags::from([(key.to_owned(), "yes".to_owned())]);
+    for (key, is_fine) in [("location", true), ("\u{754c}", true), ("\u{fb33}", false), ("\u{1f600}", false)] {
+        assert_eq!(check_tags(&tags(key)).is_ok(), is_fine, "{key}");
     }
 }
 

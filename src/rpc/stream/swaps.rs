@@ -1,27 +1,22 @@
 //! `swap.subscribe`: a WebSocket's stream of swaps, each as it is now and again whenever it changes.
 
-use super::method::{Access, Method, parse};
-use super::{Listener, Refusal};
+use super::{SWAPS, invalid, written};
 use crate::api::{ListQuery, MAX_PAGE, SwapView};
 use crate::engine::Engine;
 use crate::error::ApiError;
+use crate::rpc::Listener;
+use crate::rpc::method::{Access, Method, parse};
 use jsonrpsee::core::RegisterMethodError;
 use jsonrpsee::server::{PendingSubscriptionSink, RpcModule, SubscriptionMessage, SubscriptionSink};
 use jsonrpsee::types::Params;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use swap_contract::bytes::SwapId;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, MissedTickBehavior};
-
-/// Begins a stream.
-pub const SUBSCRIBE: &str = "swap.subscribe";
-/// Ends one; its one parameter, by position, is the subscription's id.
-pub const UNSUBSCRIBE: &str = "swap.unsubscribe";
-/// The notifications: `params.result` is a swap.
-pub const UPDATE: &str = "swap.update";
 
 /// Swaps that one subscription may name.
 const MAX_IDS: usize = 100;
@@ -41,14 +36,12 @@ pub struct SwapSubscribe {
 pub(super) fn method() -> Method {
     let summary = "A swap whenever it changes, by `swap.update` notifications; first each as it is now. WebSocket only. \
                    The result is the subscription's id for `swap.unsubscribe`.";
-    Method::other::<SwapSubscribe, String>(SUBSCRIBE, Access::Owner, summary, register)
+    Method::other::<SwapSubscribe, String>(SWAPS.subscribe, Access::Owner, summary, register)
 }
 
 fn register(module: &mut RpcModule<Engine>, _: Listener) -> Result<(), RegisterMethodError> {
-    let registered = module.register_subscription(SUBSCRIBE, UPDATE, UNSUBSCRIBE, |params, pending, engine, _| async move {
-        serve(&params, pending, &engine).await;
-    });
-    registered.map(|_| ())
+    let serve = |params: Params<'static>, pending, engine: Arc<Engine>, _| async move { serve(&params, pending, &engine).await };
+    module.register_subscription(SWAPS.subscribe, SWAPS.update, SWAPS.unsubscribe, serve).map(|_| ())
 }
 
 async fn serve(params: &Params<'static>, pending: PendingSubscriptionSink, engine: &Engine) {
@@ -57,8 +50,7 @@ async fn serve(params: &Params<'static>, pending: PendingSubscriptionSink, engin
         Err(refusal) => return pending.reject(refusal).await,
     };
     if query.ids.as_ref().is_some_and(|ids| ids.len() > MAX_IDS) {
-        let refusal = Refusal::InvalidParams { field: "ids".into(), reason: format!("at most {MAX_IDS}") };
-        return pending.reject(refusal).await;
+        return pending.reject(invalid("ids", format!("at most {MAX_IDS}"))).await;
     }
     // Before the swaps are read, so that no change falls in between.
     let mut updates = engine.subscribe();
@@ -129,13 +121,7 @@ impl Reader {
     }
 
     async fn send(&mut self, swap: &SwapView) -> bool {
-        let json = match serde_json::value::to_raw_value(swap) {
-            Ok(json) => json,
-            Err(error) => {
-                tracing::error!(%error, "a swap cannot be written as JSON");
-                return false;
-            }
-        };
+        let Some(json) = written(swap) else { return false };
         if self.sent.get(&swap.id).is_some_and(|sent| sent == json.get()) {
             return true;
         }

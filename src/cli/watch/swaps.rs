@@ -1,11 +1,12 @@
-//! `swap watch`: follows swaps to their end over a WebSocket, and reconnects when the engine was away.
+//! `swap watch`: follows swaps to their end.
 
-use super::client::{Updates, read};
-use super::commands::Session;
-use super::error::CliError;
-use super::{ids, print, show};
+use super::Followed;
 use crate::api::{ListQuery, MAX_PAGE, Page, SwapView};
-use crate::rpc::SwapSubscribe;
+use crate::cli::client::read;
+use crate::cli::commands::Session;
+use crate::cli::error::CliError;
+use crate::cli::{ids, print, show};
+use crate::rpc::{SWAPS, SwapSubscribe};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -15,8 +16,6 @@ use swap_contract::bytes::SwapId;
 use swap_contract::explain::Phase;
 use swap_contract::outcome::Outcome;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 const TICK: Duration = Duration::from_millis(120);
 /// Steps of a swap's bar.
 const BAR_STEPS: u64 = 5;
@@ -32,21 +31,16 @@ enum Screen {
 }
 
 /// Follows the swaps until all have ended.
-pub async fn watch(session: &Session<'_>, typed: &[String]) -> Result<(), CliError> {
+pub async fn swaps(session: &Session<'_>, typed: &[String]) -> Result<(), CliError> {
     let ids = chosen(session, typed).await?;
     let mut screen = Screen::new(session.cli.json);
     if ids.is_empty() {
         return screen.say("no swap is open");
     }
-    let query = SwapSubscribe { ids: Some(ids.clone()) };
     let mut shown: BTreeMap<SwapId, (String, Option<Outcome>)> = BTreeMap::new();
-    let mut updates = session.client.subscribe(&query).await?;
+    let mut followed = Followed::begin(session, &SWAPS, SwapSubscribe { ids: Some(ids.clone()) }).await?;
     while ids.iter().any(|id| shown.get(id).is_none_or(|(_, outcome)| outcome.is_none())) {
-        let Some(next) = updates.next().await else {
-            updates = reconnect(session, &query, &mut screen).await?;
-            continue;
-        };
-        let raw = next?;
+        let raw = followed.next(|text| screen.say(text)).await?;
         let swap: SwapView = read(session.client.url(), &raw)?;
         let line = show::line(&swap);
         if shown.get(&swap.id).is_none_or(|(before, _)| *before != line) {
@@ -75,23 +69,6 @@ async fn chosen(session: &Session<'_>, typed: &[String]) -> Result<Vec<SwapId>, 
     }
     ids.dedup();
     Ok(ids)
-}
-
-/// Tries again for ever, with growing pauses, and says so once. A refusal ends it.
-async fn reconnect(session: &Session<'_>, query: &SwapSubscribe, screen: &mut Screen) -> Result<Updates, CliError> {
-    screen.say("the engine is away; waiting for it")?;
-    let mut pause = FIRST_PAUSE;
-    loop {
-        tokio::time::sleep(pause).await;
-        match session.client.subscribe(query).await {
-            Err(CliError::Unreachable { .. }) => pause = (pause * 2).min(LONGEST_PAUSE),
-            Err(error) => return Err(error),
-            Ok(updates) => {
-                screen.say("the engine is back")?;
-                return Ok(updates);
-            }
-        }
-    }
 }
 
 fn word(outcome: Outcome) -> &'static str {

@@ -1,0 +1,47 @@
+//! Streams: what a WebSocket subscribes to and then gets by notifications, as it is now and again whenever it changes.
+
+mod book;
+mod swaps;
+
+pub use swaps::SwapSubscribe;
+
+use super::Refusal;
+use super::method::Method;
+use serde::Serialize;
+
+/// The names of a stream.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// The method that begins it. Its result is the subscription's id.
+    pub subscribe: &'static str,
+    /// The method that ends it; its one parameter, by position, is the subscription's id.
+    pub unsubscribe: &'static str,
+    /// The notifications: `params.result` is what was subscribed to.
+    pub update: &'static str,
+}
+
+/// Swaps.
+pub const SWAPS: Stream = Stream { subscribe: "swap.subscribe", unsubscribe: "swap.unsubscribe", update: "swap.update" };
+/// The order book.
+pub const BOOK: Stream = Stream { subscribe: "book.subscribe", unsubscribe: "book.unsubscribe", update: "book.update" };
+
+/// The stream that a method begins or ends.
+pub fn stream_of(method: &str) -> Option<&'static Stream> {
+    [&SWAPS, &BOOK].into_iter().find(|stream| [stream.subscribe, stream.unsubscribe].contains(&method))
+}
+
+/// The rows of the table.
+pub(super) fn methods() -> [Method; 2] {
+    [swaps::method(), book::method()]
+}
+
+/// What is sent, as text: two that are equal need not both be sent.
+fn written(update: &impl Serialize) -> Option<Box<serde_json::value::RawValue>> {
+    let json = serde_json::value::to_raw_value(update);
+    json.inspect_err(|error| tracing::error!(%error, "an update of a stream cannot be written as JSON")).ok()
+}
+
+/// A parameter that is not what it must be.
+fn invalid(field: &str, reason: String) -> Refusal {
+    Refusal::InvalidParams { field: field.into(), reason }
+}
