@@ -70,7 +70,7 @@ impl AcceptSettings {
             reasons.push(format!("its amount is above {most} units"));
         }
         if let Some(least) = self.min_reputation.filter(|least| reputation < *least) {
-            reasons.push(format!("its taker's reputation is {reputation}, below {least}"));
+            reasons.push(format!("its taker's reputation is below {least}"));
         }
         (!reasons.is_empty()).then(|| reasons.join("; "))
     }
