@@ -131,7 +131,7 @@ fn listing(keys: &Keypair, number: u64) -> Listing {
     Listing {
         network: swaps::network(),
         subject: Account(keys.public_key().0),
-        reach: "rmb:42".into(),
+        reach: format!("rmb:{}", u32::from_le_bytes(keys.public_key().0[..4].try_into().expect("four bytes"))),
         tags: Tags::from([("category".into(), "exchange".into()), ("sells-tft".into(), "yes".into())]),
         // Rises, and is never later than now.
         epoch: Sequence((now().0 - 3_600) * 1_000 + number),

@@ -1,5 +1,5 @@
 //! What an engine's speed is measured by, without nodes: the sizes of its Bitcoin transactions, how fast it reacts with many
-//! open swaps, what a stored transition costs, an offer in the order book, and a flood of junk. Prints one JSON object of sizes and median times.
+//! open swaps, what a stored transition costs, an offer in the order book, and a flood of junk. Prints one JSON object of sizes and times.
 //!
 //! Run by `cargo regtest bench`, which forms the ratios. By hand, with the engine optimised and the folder on the disk that is
 //! to be measured: `cargo run --config profile.dev.opt-level=3 --example bench -- FOLDER`.

@@ -150,18 +150,27 @@ impl Engine {
         Ok(false)
     }
 
-    /// The maker's side: looks up the receipts that come with an order. Whatever goes wrong, the order is taken without them.
-    pub(super) async fn hear_receipts(&self, taker: &Account, receipts: &[SharedReceipt]) {
+    /// The maker's side: looks up the receipts that come with an order. Whatever goes wrong, the order is taken without them, unless the
+    /// owner wants to see some.
+    pub(super) async fn hear_receipts(&self, taker: &Account, receipts: &[SharedReceipt]) -> Result<(), ApiError> {
         let shown = &receipts[..receipts.len().min(MAX_SHOWN)];
         let look = async {
             let _permit = LOOKING_UP.acquire().await;
             self.learn_receipts(taker, shown).await
         };
         match tokio::time::timeout(LOOKED_UP_WITHIN, look).await {
-            Ok(Ok(false)) => {}
-            Ok(Ok(true)) => debug!(%taker, "a receipt that was shown is none"),
+            Ok(Ok(false)) => return Ok(()),
+            Ok(Ok(true)) => {
+                debug!(%taker, "a receipt that was shown is none");
+                return Ok(());
+            }
             Ok(Err(failure)) => debug!(%taker, %failure, "receipts cannot be looked up"),
             Err(_) => debug!(%taker, "looking up receipts takes too long"),
+        }
+        match self.0.accept.min_reputation {
+            // To be refused for good by what was not looked at would be unfair.
+            Some(1..) => Err(ApiError::WrongState { reason: "the receipts shown cannot be looked up now; order again in a while".into() }),
+            Some(0) | None => Ok(()),
         }
     }
 

@@ -26,7 +26,7 @@ impl Engine {
             && self.store().order(&id).await?.is_none()
             && place.signed.verify(&row.signed.document, &self.rules()).is_ok()
         {
-            self.hear_receipts(&place.signed.document.delegate, &place.receipts).await;
+            self.hear_receipts(&place.signed.document.delegate, &place.receipts).await?;
         }
         let _guard = self.market_lock().await;
         if self.store().order(&id).await?.is_some() {
@@ -64,7 +64,7 @@ impl Engine {
         let new = NewOrder { direction, offer, signed, reach, sealed, decide_at, acknowledgement, now };
         self.keep("order", self.store().insert_order(&new)).await?;
         info!(order = %id, sealed, "order received");
-        if let Some(row) = self.store().order(&id).await?.filter(|_| !sealed) {
+        if !sealed && let Some(row) = self.store().order(&id).await? {
             self.ask_for_word(&row);
         }
         self.order_answer(id).await
@@ -78,7 +78,7 @@ impl Engine {
             && self.store().sealed_order(&id).await?.is_none()
             && seal.signed.verify(&row.signed.document, &self.rules()).is_ok()
         {
-            self.hear_receipts(&seal.signed.document.delegate, &seal.receipts).await;
+            self.hear_receipts(&seal.signed.document.delegate, &seal.receipts).await?;
         }
         let _guard = self.market_lock().await;
         if self.store().order(&id).await?.is_some() {

@@ -111,6 +111,8 @@ async fn the_order_book_is_told_whenever_it_changes() {
     assert_eq!((&offers[0]["id"], &offers[0]["signed"]), (&made["id"], &made["signed"]));
     maker.call("offer.cancel", json!({ "id": made["id"] })).await;
     with_offers(&mut updates, 0).await;
+    let unchanged = tokio::time::timeout(Duration::from_secs(12), updates.next()).await;
+    assert!(unchanged.is_err(), "{unchanged:?}");
     updates.unsubscribe().await.unwrap();
     taker.close().await;
     maker.close().await;

@@ -315,6 +315,10 @@ impl Play {
             let given_up = || self.end(format!("{word}, and the moment never came"), Verdict::Unexpected);
             return Ok((ended.elapsed() > MOMENT_COMES_WITHIN).then(given_up));
         }
+        if self.point.is_about_receipts() && !has_receipt(victim, id)? {
+            self.last_error = format!("{word}, without a receipt");
+            return Ok(None);
+        }
         let initiator = match self.point.role {
             Role::Initiator => victim,
             Role::Participant => other,
@@ -353,6 +357,13 @@ fn revealed_safely(initiator: &Client, id: &str) -> Result<bool> {
 
 fn items(page: &Value) -> &[Value] {
     page["items"].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// Whether an engine has a swap's receipt, signed by both.
+fn has_receipt(engine: &Client, id: &str) -> Result<bool> {
+    let account = engine.call("node.status", &json!({}))?["account"].clone();
+    let page = engine.call("receipt.list", &json!({ "account": account }))?;
+    Ok(items(&page).iter().any(|receipt| receipt["receipt"]["contract"] == id))
 }
 
 fn ids(engine: &Client) -> Result<Vec<String>> {

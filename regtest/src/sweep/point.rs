@@ -121,6 +121,11 @@ impl Point {
     pub fn is_maker(&self) -> bool {
         (self.role == Role::Initiator) == (self.maker_gives == "BTC")
     }
+
+    /// Whether the engine is hit while it gets the swap's receipt.
+    pub fn is_about_receipts(&self) -> bool {
+        self.moment.contains("receipt")
+    }
 }
 
 impl fmt::Display for Point {
@@ -223,7 +228,7 @@ pub fn kills(scene: Scene, extent: Extent) -> Vec<Point> {
             points.extend(disk_failures().into_iter().skip(3).step_by(7));
             points.extend(both().into_iter().step_by(16));
             points.extend(relay_gone().into_iter().step_by(7));
-            points.extend(sealed_or_behind().into_iter().step_by(5));
+            points.extend(sealed_or_behind().into_iter().step_by(4));
         }
         return points;
     }

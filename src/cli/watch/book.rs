@@ -25,8 +25,9 @@ pub async fn book(session: &Session<'_>, query: GetBook) -> Result<(), CliError>
             continue;
         }
         let view: BookView = read(session.client.url(), &raw)?;
-        // Of no effect where the output is no terminal.
-        terminal.clear_screen()?;
+        if terminal.is_term() {
+            terminal.clear_screen()?;
+        }
         print(&show::book(&view))?;
     }
 }

@@ -5,9 +5,10 @@ mod swaps;
 
 pub use swaps::SwapSubscribe;
 
-use super::Refusal;
 use super::method::Method;
+use jsonrpsee::core::SubscriptionError;
 use serde::Serialize;
+use std::fmt::Display;
 
 /// The names of a stream.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,13 +36,14 @@ pub(super) fn methods() -> [Method; 2] {
     [swaps::method(), book::method()]
 }
 
+/// Tells a reader that its stream ends, and why.
+fn broken(error: impl Display) -> SubscriptionError {
+    tracing::warn!(%error, "a subscription ends");
+    error.to_string().into()
+}
+
 /// What is sent, as text: two that are equal need not both be sent.
 fn written(update: &impl Serialize) -> Option<Box<serde_json::value::RawValue>> {
     let json = serde_json::value::to_raw_value(update);
     json.inspect_err(|error| tracing::error!(%error, "an update of a stream cannot be written as JSON")).ok()
-}
-
-/// A parameter that is not what it must be.
-fn invalid(field: &str, reason: String) -> Refusal {
-    Refusal::InvalidParams { field: field.into(), reason }
 }

@@ -1,12 +1,12 @@
 //! `swap.subscribe`: a WebSocket's stream of swaps, each as it is now and again whenever it changes.
 
-use super::{SWAPS, invalid, written};
+use super::{SWAPS, broken, written};
 use crate::api::{ListQuery, MAX_PAGE, SwapView};
 use crate::engine::Engine;
 use crate::error::ApiError;
-use crate::rpc::Listener;
 use crate::rpc::method::{Access, Method, parse};
-use jsonrpsee::core::RegisterMethodError;
+use crate::rpc::{Listener, Refusal};
+use jsonrpsee::core::{RegisterMethodError, SubscriptionResult};
 use jsonrpsee::server::{PendingSubscriptionSink, RpcModule, SubscriptionMessage, SubscriptionSink};
 use jsonrpsee::types::Params;
 use schemars::JsonSchema;
@@ -44,21 +44,22 @@ fn register(module: &mut RpcModule<Engine>, _: Listener) -> Result<(), RegisterM
     module.register_subscription(SWAPS.subscribe, SWAPS.update, SWAPS.unsubscribe, serve).map(|_| ())
 }
 
-async fn serve(params: &Params<'static>, pending: PendingSubscriptionSink, engine: &Engine) {
+async fn serve(params: &Params<'static>, pending: PendingSubscriptionSink, engine: &Engine) -> SubscriptionResult {
     let query: SwapSubscribe = match parse(params) {
         Ok(query) => query,
-        Err(refusal) => return pending.reject(refusal).await,
+        Err(refusal) => return Ok(pending.reject(refusal).await),
     };
     if query.ids.as_ref().is_some_and(|ids| ids.len() > MAX_IDS) {
-        return pending.reject(invalid("ids", format!("at most {MAX_IDS}"))).await;
+        let refusal = Refusal::InvalidParams { field: "ids".into(), reason: format!("at most {MAX_IDS}") };
+        return Ok(pending.reject(refusal).await);
     }
     // Before the swaps are read, so that no change falls in between.
     let mut updates = engine.subscribe();
     let first = match current(engine, &query).await {
         Ok(first) => first,
-        Err(error) => return pending.reject(error).await,
+        Err(error) => return Ok(pending.reject(error).await),
     };
-    let Ok(sink) = pending.accept().await else { return };
+    let Ok(sink) = pending.accept().await else { return Ok(()) };
     let mut reader = Reader { sink, sent: BTreeMap::new() };
     let mut due = tokio::time::interval_at(Instant::now() + REFRESH, REFRESH);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -68,25 +69,19 @@ async fn serve(params: &Params<'static>, pending: PendingSubscriptionSink, engin
             Next::These(swaps) => reader.send_all(&swaps).await,
             Next::One(swap) if query.wants(&swap) => reader.send(&swap).await,
             Next::One(_) => true,
-            Next::All => match current(engine, &query).await {
-                Ok(swaps) => reader.send_all(&swaps).await,
-                Err(error) => {
-                    tracing::warn!(%error, "a subscription ends because the swaps cannot be read");
-                    false
-                }
-            },
+            Next::All => reader.send_all(&current(engine, &query).await.map_err(broken)?).await,
         };
         if !sent {
-            return;
+            return Ok(());
         }
         next = tokio::select! {
-            () = reader.sink.closed() => return,
+            () = reader.sink.closed() => return Ok(()),
             _ = due.tick() => Next::All,
             update = updates.recv() => match update {
                 Ok(swap) => Next::One(Box::new(swap)),
                 // The reader was too slow and missed some: it gets them all as they are now.
                 Err(RecvError::Lagged(_)) => Next::All,
-                Err(RecvError::Closed) => return,
+                Err(RecvError::Closed) => return Ok(()),
             },
         };
     }

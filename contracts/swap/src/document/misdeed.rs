@@ -3,6 +3,7 @@
 
 use super::{
     Account, Acknowledgement, Closing, Decision, Document, DocumentError, Kept, Listing, Network, Role, Signed, SignedContract, Snapshot,
+    check_tags,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -79,6 +80,7 @@ impl Misdeed {
         match self {
             Misdeed::Omission { listing, kept, snapshot } => {
                 let (promise, page) = (&kept.document, &snapshot.document);
+                check_tags(&listing.document.tags)?;
                 let document = listing.by(&listing.document.subject)?;
                 is_network(&document.network)?;
                 is_network(&promise.network)?;

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 /// What an address begins with: the buses on which engines are reached. `rmb:42` is a twin.
 const REACH_SCHEMES: [&str; 3] = ["http://", "https://", "rmb:"];
 /// Labels that say what is offered: category, subcategory, name, location, adjective. At most eight, 64 bytes each.
+///
+/// What they may be, [`check_tags`] says.
 pub type Tags = BTreeMap<String, String>;
 
 const MAX_TAGS: usize = 8;

@@ -67,14 +67,12 @@ proptest! {
     /// As the field's own library for RFC 8785 writes them, whatever stands in a document.
     #[test]
     fn canonical_bytes_are_those_of_rfc_8785(
-        tags in prop::collection::btree_map("[a-c\u{e9}\u{754c}\u{fb33}\u{1f600}]{1,3}", "\\PC{0,20}", 0..9),
+        tags in prop::collection::btree_map("[a-c\u{e9}\u{754c}\u{d7ff}]{0,3}", any::<String>(), 0..9),
         reach in any::<String>(),
     ) {
-        let keys_sort_alike = check_tags(&tags).is_ok();
         let document = Offer { tags, reach, ..signed_offers().remove(0).document };
         let expected = serde_json_canonicalizer::to_vec(&document).unwrap();
-        let same = document.signing_bytes().ends_with(&expected);
-        prop_assert!(same || !keys_sort_alike);
+        prop_assert_eq!(document.signing_bytes(), [b"twinswap:offer:v1:", &expected[..]].concat());
     }
 }
 
