@@ -2,7 +2,9 @@
 //! sent before, by ever new keys, or no document at all.
 
 use crate::chain::Scripted;
+use crate::market::{keys, signed};
 use crate::node::Node;
+use crate::reaction::start_engine;
 use crate::{percentile, swaps};
 use anyhow::{Context, Result, ensure};
 use rmb::agent::{Incoming, Ticket};
@@ -13,18 +15,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use subxt_signer::sr25519::Keypair;
 use swap_contract::bytes::Salt;
-use swap_contract::document::{Account, Document, Listing, Scheme, Search, Sequence, Signature, Signed, Tags};
+use swap_contract::document::{Account, Listing, Search, Sequence, Signed, Tags};
 use swap_contract::leg::Side;
-use swap_contract::policy::REGTEST;
 use swap_contract::port::ChainUpdate;
 use swap_contract::time::{Span, UnixTime};
 use tokio::task::JoinSet;
 use tokio::time::interval;
-use twinswap::bus::http::HttpBus;
 use twinswap::bus::rmb::Service;
-use twinswap::engine::host::System;
 use twinswap::engine::keys::Keys;
-use twinswap::engine::{Chains, Engine, Parts};
+use twinswap::engine::{Chains, Engine};
 use twinswap::rpc::OverBus;
 use twinswap::store::Store;
 
@@ -43,8 +42,8 @@ const JUNK: usize = 2_000;
 pub async fn measure(folder: &Path) -> Result<Value> {
     let folder = tempfile::tempdir_in(folder)?;
     let (engine, service) = start(folder.path()).await?;
-    let honest: Vec<_> = (0..2 * STRETCHES * STRETCH / ONE_OF).map(|number| said(&keys(0), number as u64)).collect();
-    let junk: Vec<_> = (0..JUNK).map(junk).collect();
+    let honest: Vec<_> = (0..2 * STRETCHES * STRETCH / ONE_OF).map(|number| Ok(said(&keys(0)?, number as u64))).collect::<Result<_>>()?;
+    let junk: Vec<_> = (0..JUNK).map(junk).collect::<Result<_>>()?;
     let (mut honest, mut junk) = (honest.into_iter(), junk.iter().cycle());
     let (mut alone, mut flooded) = (Vec::new(), Vec::new());
     for stretch in 0..2 * STRETCHES {
@@ -81,24 +80,8 @@ async fn start(folder: &Path) -> Result<(Engine, Arc<OverBus>)> {
     let keys = Arc::new(Keys::from_words(swaps::WORDS)?);
     let chain = |side| Arc::new(Scripted::new(side, swaps::tip(side), keys.clone(), node.clone()).0);
     let (alpha, beta) = (chain(Side::Alpha), chain(Side::Beta));
-    let engine = Engine::start(Parts {
-        store: Store::open(&folder.join("flood.db")).await?,
-        keys: keys.clone(),
-        host: Arc::new(System::default()),
-        chains: Chains { alpha: alpha.clone(), beta: beta.clone() },
-        bus: Arc::new(HttpBus::new()),
-        network: swaps::network(),
-        policy: &REGTEST,
-        owners: Vec::new(),
-        reach: "rmb:99".into(),
-        copies: Default::default(),
-        discovery: Default::default(),
-        accept: Default::default(),
-        price: Default::default(),
-        descriptors: Vec::new(),
-        lock: None,
-    })
-    .await?;
+    let store = Store::open(&folder.join("flood.db")).await?;
+    let engine = start_engine(store, keys.clone(), Chains { alpha: alpha.clone(), beta: beta.clone() }, "rmb:99").await?;
     alpha.show(ChainUpdate::Tip(swaps::tip(Side::Alpha)));
     beta.show(ChainUpdate::Tip(swaps::tip(Side::Beta)));
     let service = Arc::new(OverBus::new(engine.clone())?);
@@ -121,12 +104,6 @@ fn now() -> UnixTime {
     UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
 
-fn keys(number: usize) -> Keypair {
-    let mut seed = [3; 32];
-    seed[..8].copy_from_slice(&number.to_le_bytes());
-    Keypair::from_secret_key(seed).expect("these bytes are a key")
-}
-
 fn listing(keys: &Keypair, number: u64) -> Listing {
     Listing {
         network: swaps::network(),
@@ -139,11 +116,6 @@ fn listing(keys: &Keypair, number: u64) -> Listing {
     }
 }
 
-fn signed<D: Document>(document: D, keys: &Keypair) -> Signed<D> {
-    let signature = Signature::new(Scheme::Sr25519, &keys.sign(&document.signing_bytes()).0);
-    Signed { document, signature }
-}
-
 fn say(listing: &Signed<Listing>) -> Vec<u8> {
     json!({ "listing": listing }).to_string().into_bytes()
 }
@@ -152,9 +124,9 @@ fn said(keys: &Keypair, number: u64) -> Vec<u8> {
     say(&signed(listing(keys, number), keys))
 }
 
-fn junk(number: usize) -> (&'static str, Vec<u8>) {
-    let (own, others) = (keys(1 + number), keys(0));
-    match number % 8 {
+fn junk(number: usize) -> Result<(&'static str, Vec<u8>)> {
+    let (own, others) = (keys(1 + number)?, keys(0)?);
+    Ok(match number % 8 {
         // Signed by somebody else.
         0 => ("contact.alive", say(&signed(listing(&others, number as u64), &own))),
         1 => {
@@ -181,5 +153,5 @@ fn junk(number: usize) -> (&'static str, Vec<u8>) {
         5 => ("contact.alive", said(&own, 0)),
         6 => ("order.place", b"{\"signed\":{\"document\":{\"network\":[[[[[[[[1e999".to_vec()),
         _ => ("offer.get", json!({ "id": "ab".repeat(32) }).to_string().into_bytes()),
-    }
+    })
 }

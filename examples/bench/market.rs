@@ -28,9 +28,7 @@ struct Maker {
 
 impl Maker {
     fn new(number: usize) -> Result<Self> {
-        let mut seed = [3; 32];
-        seed[..8].copy_from_slice(&number.to_le_bytes());
-        Ok(Self { keys: Keypair::from_secret_key(seed)?, reach: format!("rmb:{}", number + 1) })
+        Ok(Self { keys: keys(number)?, reach: format!("rmb:{}", number + 1) })
     }
 
     fn offer(&self, number: u64) -> Signed<Offer> {
@@ -51,9 +49,21 @@ impl Maker {
             tags: Tags::from([("category".into(), "exchange".into()), ("location".into(), "Dubai".into())]),
             reach: self.reach.clone(),
         };
-        let signature = Signature::new(Scheme::Sr25519, &self.keys.sign(&document.signing_bytes()).0);
-        Signed { document, signature }
+        signed(document, &self.keys)
     }
+}
+
+/// The keys of a number.
+pub fn keys(number: usize) -> Result<Keypair> {
+    let mut seed = [3; 32];
+    seed[..8].copy_from_slice(&number.to_le_bytes());
+    Ok(Keypair::from_secret_key(seed)?)
+}
+
+/// A document with a signature.
+pub fn signed<D: Document>(document: D, keys: &Keypair) -> Signed<D> {
+    let signature = Signature::new(Scheme::Sr25519, &keys.sign(&document.signing_bytes()).0);
+    Signed { document, signature }
 }
 
 /// Medians in nanoseconds, and bytes.

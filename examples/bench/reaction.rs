@@ -57,6 +57,28 @@ pub async fn measure(folder: &Path) -> Result<Value> {
     }))
 }
 
+/// An engine on chains of the benchmark's.
+pub async fn start_engine(store: Store, keys: Arc<Keys>, chains: Chains, reach: &str) -> Result<Engine> {
+    Ok(Engine::start(Parts {
+        store,
+        keys,
+        host: Arc::new(System::default()),
+        chains,
+        bus: Arc::new(HttpBus::new()),
+        network: swaps::network(),
+        policy: &REGTEST,
+        owners: Vec::new(),
+        reach: reach.into(),
+        copies: Default::default(),
+        discovery: Default::default(),
+        accept: Default::default(),
+        price: Default::default(),
+        descriptors: Vec::new(),
+        lock: None,
+    })
+    .await?)
+}
+
 /// An engine whose swaps all wait for their preimage.
 struct Subject {
     _folder: TempDir,
@@ -86,24 +108,8 @@ impl Subject {
         let chain = |side| Scripted::new(side, swaps::tip(side), keys.clone(), node.clone());
         let ((alpha, sent), (beta, _)) = (chain(Side::Alpha), chain(Side::Beta));
         let (alpha, beta) = (Arc::new(alpha), Arc::new(beta));
-        let engine = Engine::start(Parts {
-            store,
-            keys,
-            host: Arc::new(System::default()),
-            chains: Chains { alpha: alpha.clone(), beta: beta.clone() },
-            bus: Arc::new(HttpBus::new()),
-            network: swaps::network(),
-            policy: &REGTEST,
-            owners: Vec::new(),
-            reach: "http://127.0.0.1:1".into(),
-            copies: Default::default(),
-            discovery: Default::default(),
-            accept: Default::default(),
-            price: Default::default(),
-            descriptors: Vec::new(),
-            lock: None,
-        })
-        .await?;
+        let chains = Chains { alpha: alpha.clone(), beta: beta.clone() };
+        let engine = start_engine(store, keys, chains, "http://127.0.0.1:1").await?;
         alpha.show(ChainUpdate::Tip(swaps::tip(Side::Alpha)));
         beta.show(ChainUpdate::Tip(swaps::tip(Side::Beta)));
         while engine.node_status().await?.chains.iter().any(|chain| chain.height.is_none()) {

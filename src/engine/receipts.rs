@@ -169,8 +169,10 @@ impl Engine {
         }
         match self.0.accept.min_reputation {
             // To be refused for good by what was not looked at would be unfair.
-            Some(1..) => Err(ApiError::WrongState { reason: "the receipts shown cannot be looked up now; order again in a while".into() }),
-            Some(0) | None => Ok(()),
+            Some(least) if self.counted(taker).await? < least => {
+                Err(ApiError::WrongState { reason: "the receipts shown cannot be looked up now; order again in a while".into() })
+            }
+            Some(_) | None => Ok(()),
         }
     }
 

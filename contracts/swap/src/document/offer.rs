@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 const REACH_SCHEMES: [&str; 3] = ["http://", "https://", "rmb:"];
 /// Labels that say what is offered: category, subcategory, name, location, adjective. At most eight, 64 bytes each.
 ///
-/// What they may be, [`check_tags`] says.
+/// [`check_tags`] says what may stand in them.
 pub type Tags = BTreeMap<String, String>;
 
 const MAX_TAGS: usize = 8;
