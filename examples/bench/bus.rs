@@ -1,21 +1,21 @@
-//! A call over the Reliable Message Bus, agent to relay to agent and back, over a bare WebSocket echo of the same bytes through the
-//! same relay.
+//! A call over the Reliable Message Bus, agent to relay to agent and back, over a bare WebSocket echo the same way: as many bytes
+//! through the same relay to another client and back.
 
 use crate::median;
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use futures::{SinkExt, StreamExt};
 use rmb::agent::Incoming;
-use rmb::envelope::Failure;
-use rmb::{Identity, Twin, TwinId};
+use rmb::envelope::{self, Envelope, Failure, Payload, Response};
+use rmb::{Address, Identity, Twin, TwinId, token};
 use rmb_relay::{Options, Relay};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use swap_contract::time::UnixTime;
-use tokio::net::TcpListener;
-use tokio_tungstenite::connect_async;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use twinswap::bus::Bus;
 use twinswap::bus::rmb::{LOOK_EVERY, RmbBus, Service, Settings, Twins};
 use zeroize::Zeroizing;
@@ -67,9 +67,34 @@ fn now() -> UnixTime {
     UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
 
+/// A bare WebSocket client in the session of a twin: without an agent, a signature or a cipher.
+async fn bare(url: &str, twin: TwinId) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>> {
+    let (socket, _) = connect_async(format!("{url}?{}", token::issue(&identity(twin), None, now().0))).await?;
+    Ok(socket)
+}
+
+/// A frame of so many bytes that a relay takes from one twin to another.
+fn frame(from: TwinId, to: TwinId, bytes: usize) -> Bytes {
+    let of = |filler: usize| {
+        let envelope = Envelope {
+            uid: "00000000-0000-4000-8000-000000000000".into(),
+            timestamp: now().0,
+            expiration: 300,
+            source: Some(Address::of(from)),
+            destination: Some(Address::of(to)),
+            message: Some(envelope::Message::Response(Response {})),
+            payload: Some(Payload::Plain(vec![7; filler])),
+            ..Envelope::default()
+        };
+        envelope.write()
+    };
+    let head = of(bytes).len() - bytes;
+    Bytes::from(of(bytes - head))
+}
+
 /// Medians in nanoseconds.
 pub async fn measure() -> Result<Value> {
-    let options = Options { domains: vec![DOMAIN.into()], echo: true, ..Options::default() };
+    let options = Options { domains: vec![DOMAIN.into()], ..Options::default() };
     let relay = Relay::start(TcpListener::bind("127.0.0.1:0").await?, None, Arc::new(Chain), options)?;
     let url = format!("ws://{}/", relay.address());
     let bus = |id| -> Result<RmbBus> {
@@ -87,8 +112,12 @@ pub async fn measure() -> Result<Value> {
     callee.serve(Arc::new(Echo));
     let params = json!({ "id": "00".repeat(32), "filler": "x".repeat(400) });
     // Of the agents' frames, which are a little larger than the payload.
-    let bytes = Bytes::from(vec![7; params.to_string().len() + 300]);
-    let (mut echo, _) = connect_async(format!("{url}echo")).await?;
+    let bytes = params.to_string().len() + 300;
+    let (mut near, mut far) = (bare(&url, 3).await?, bare(&url, 4).await?);
+    let (there, back) = (frame(3, 4, bytes), frame(4, 3, bytes));
+    let far = tokio::spawn(async move {
+        while far.next().await.is_some_and(|frame| frame.is_ok()) && far.send(Message::Binary(back.clone())).await.is_ok() {}
+    });
     let (mut calls, mut echoes) = (Vec::new(), Vec::new());
     // One beside the other: whatever else the machine does meets both.
     for round in 0..WARM + ROUNDS {
@@ -96,13 +125,14 @@ pub async fn measure() -> Result<Value> {
         caller.call("rmb:2", "echo", params.clone()).await?;
         let call = started.elapsed();
         let started = Instant::now();
-        echo.send(Message::Binary(bytes.clone())).await?;
-        echo.next().await.context("the echo ended")??;
-        let bare = started.elapsed();
+        near.send(Message::Binary(there.clone())).await?;
+        near.next().await.context("the echo ended")??;
+        let echo = started.elapsed();
         if round >= WARM {
             calls.push(call);
-            echoes.push(bare);
+            echoes.push(echo);
         }
     }
-    Ok(json!({ "call_ns": median(calls), "echo_ns": median(echoes), "bytes": bytes.len() }))
+    far.abort();
+    Ok(json!({ "call_ns": median(calls), "echo_ns": median(echoes), "bytes": bytes }))
 }

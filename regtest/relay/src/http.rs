@@ -92,7 +92,6 @@ async fn answer(request: Request<Incoming>, state: Arc<State>, running: Cancella
     let is_upgrade = request.headers().get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
     match (request.method(), request.uri().path()) {
         (&Method::GET, "/metrics") => said(StatusCode::OK, state.metrics.text()),
-        (&Method::GET, "/echo") if is_upgrade && state.echo => upgrade(request, running, session::echo),
         (&Method::GET, _) if is_upgrade => match admit(&request, &state).await {
             Ok(address) => upgrade(request, running, move |socket| session::run(socket, address, state)),
             Err((status, words)) => {

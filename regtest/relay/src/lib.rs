@@ -44,8 +44,6 @@ pub struct Options {
     pub peers: BTreeMap<String, String>,
     /// What a twin may send.
     pub limits: Limits,
-    /// Whether `/echo` sends every frame back, without a token: something to measure against.
-    pub echo: bool,
 }
 
 /// A relay that runs until this is dropped.

@@ -50,9 +50,6 @@ struct Args {
     /// Bytes that one twin may send in a minute [default: no limit]
     #[arg(long, value_name = "BYTES")]
     limit_bytes: Option<NonZeroU32>,
-    /// Send every frame at /echo back, to have something to measure against
-    #[arg(long)]
-    echo: bool,
 }
 
 fn peer(text: &str) -> Result<(String, String), String> {
@@ -92,7 +89,6 @@ async fn main() -> Result<()> {
         domains: args.domains,
         peers: args.peers.into_iter().collect(),
         limits: Limits { count: args.limit_count, bytes: args.limit_bytes },
-        echo: args.echo,
     };
     let relay = Relay::start(socket, tls, Arc::new(Chain(chain)), options)?;
     let mut out = std::io::stdout();

@@ -72,16 +72,3 @@ where
 async fn within_time<E>(write: impl Future<Output = Result<(), E>>) -> bool {
     matches!(tokio::time::timeout(SEND_TIMEOUT, write).await, Ok(Ok(())))
 }
-
-/// Sends every frame back.
-pub(crate) async fn echo<S>(socket: WebSocketStream<S>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-{
-    let (mut outgoing, mut incoming) = socket.split();
-    while let Some(Ok(message)) = incoming.next().await {
-        if message.is_binary() && outgoing.send(message).await.is_err() {
-            return;
-        }
-    }
-}

@@ -116,7 +116,7 @@ fn bus(own: &Measures) -> Row {
     let times = &own.rmb;
     Row {
         id: "B-rmb",
-        what: "call by way of a relay, over an echo of the same bytes through it".to_owned(),
+        what: "call by way of a relay, over a bare echo of the same bytes through it".to_owned(),
         goal: Goal::at_most(300),
         measured: Measured::Ratio { of: times.call_ns, over: times.echo_ns },
         details: format!("{}; {} for {} bytes", micros(times.call_ns), micros(times.echo_ns), times.bytes),

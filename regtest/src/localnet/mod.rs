@@ -272,9 +272,9 @@ impl Localnet {
         self.services.remove(place).kill()
     }
 
-    /// SIGKILL: what waits in the relay is lost. It is started again after so long.
+    /// SIGKILL: what waits in the relay is lost. It is started again after so long, or when it was to be back already.
     pub fn kill_relay(&mut self, away: Duration) -> Result<()> {
-        self.relay_back = Some(Instant::now() + away);
+        self.relay_back.get_or_insert_with(|| Instant::now() + away);
         match self.services.iter().position(|service| service.name() == relay::SERVICE) {
             Some(place) => self.services.remove(place).kill(),
             None => Ok(()),

@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(180);
 /// An engine that is to die when a swap has ended does so within this time.
 const MOMENT_COMES_WITHIN: Duration = Duration::from_secs(10);
 /// A relay that was killed is away for so long.
-const RELAY_AWAY: Duration = Duration::from_secs(8);
+const RELAY_AWAY: Duration = Duration::from_secs(5);
 /// Between two looks at the same engines.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
 /// A clock is moved beyond a moment by so much.

@@ -20,8 +20,9 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 const SEND_TIMEOUT: Duration = Duration::from_secs(20);
 /// Frames that wait for the socket: as many as there may be calls.
 const QUEUE: usize = 16_384;
-/// The first pause before another try, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// The first pause before another try, and the longest: a contract is to be signed within minutes, and a relay that is back is worth
+/// nothing until it is tried.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 /// What the original relay lets through. More than an agent takes: a connection that breaks at a frame that is too long would
 /// break at it again and again, since a relay keeps what it could not deliver.
 const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
