@@ -17,8 +17,14 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 /// A connection over which nothing came for this long is dead: clients ping every 20 s.
 const SILENT_AFTER: Duration = Duration::from_secs(120);
 
+/// Most frames fit. The library clears so many bytes before each look into the socket.
+const READ_BUFFER_BYTES: usize = 8 * 1024;
+
 pub(crate) fn config() -> WebSocketConfig {
-    WebSocketConfig::default().max_message_size(Some(MAX_FRAME_BYTES)).max_frame_size(Some(MAX_FRAME_BYTES))
+    WebSocketConfig::default()
+        .max_message_size(Some(MAX_FRAME_BYTES))
+        .max_frame_size(Some(MAX_FRAME_BYTES))
+        .read_buffer_size(READ_BUFFER_BYTES)
 }
 
 /// Carries frames both ways until the connection ends, is replaced, or breaks the rules.

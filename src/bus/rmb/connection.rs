@@ -23,6 +23,8 @@ const QUEUE: usize = 16_384;
 /// The first pause before another try, and the longest: a contract is to be signed within minutes, and a relay that is back is worth
 /// nothing until it is tried.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+/// Most frames fit. The library clears so many bytes before each look into the socket.
+const READ_BUFFER_BYTES: usize = 8 * 1024;
 /// What the original relay lets through. More than an agent takes: a connection that breaks at a frame that is too long would
 /// break at it again and again, since a relay keeps what it could not deliver.
 const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
@@ -93,7 +95,10 @@ impl Dial {
         let mut url = self.url.clone();
         // The whole query is the token.
         url.set_query(Some(&token::issue(&self.identity, None, (self.now)().0)));
-        let config = WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE_BYTES)).max_frame_size(Some(MAX_MESSAGE_BYTES));
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(MAX_MESSAGE_BYTES))
+            .max_frame_size(Some(MAX_MESSAGE_BYTES))
+            .read_buffer_size(READ_BUFFER_BYTES);
         let dial = connect_async_with_config(url.as_str(), Some(config), true);
         match tokio::time::timeout(DIAL_TIMEOUT, dial).await {
             Ok(Ok((socket, _))) => Ok(socket),
