@@ -35,7 +35,7 @@ use std::path::Path;
 /// Bitcoin blocks come fast, so that depths are reached soon; an engine needs time to see each of them.
 const BLOCK_SECONDS: u64 = 1;
 /// Engines at work at once are twice as many.
-const PAIRS: usize = 8;
+const PAIRS: usize = 6;
 const TICK: Duration = Duration::from_millis(40);
 
 /// How much of it is played.

@@ -1,6 +1,7 @@
 //! One swap of a sweep: from an engine that something is going to hit, over its death and its new start, to the swap's end.
 
 use std::collections::BTreeSet;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
@@ -75,6 +76,8 @@ pub struct Play {
     /// Since the victim's folder is gone.
     pub(super) lost: Option<Lost>,
     offer: Option<String>,
+    /// An order on its way. It takes as long as its maker is dead, and nobody else waits for that.
+    ordering: Option<JoinHandle<Result<Value>>>,
     pub(super) swap: Option<String>,
     /// When the swap was first seen to have ended.
     ended: Option<Instant>,
@@ -125,6 +128,7 @@ impl Play {
             disk,
             lost: None,
             offer: None,
+            ordering: None,
             swap: None,
             ended: None,
             alone: false,
@@ -226,6 +230,12 @@ impl Play {
     fn agree(&mut self, localnet: &Localnet, victim: &Client, other: &Client) -> Result<Option<Outcome>> {
         engine::ready(victim).with_context(|| format!("{} is not ready", self.victim))?;
         engine::ready(other).with_context(|| format!("{} is not ready", self.other))?;
+        if let Some(ordering) = self.ordering.take_if(|ordering| ordering.is_finished()) {
+            ordering.join().map_err(|_| anyhow!("the order's thread panicked"))??;
+        }
+        if self.ordering.is_some() {
+            return Ok(None);
+        }
         if self.offer.is_none() && self.died.is_empty() && self.old.is_empty() {
             self.old = ids(victim)?.into_iter().chain(ids(other)?).collect();
             self.old.insert(String::new());
@@ -261,7 +271,9 @@ impl Play {
             self.offer = offer["id"].as_str().map(str::to_owned);
         }
         let reach = localnet.reach(makers_name)?;
-        taker.call("order.submit", &json!({ "reach": reach, "offer": self.offer, "amount": UNITS, "sealed": self.point.sealed }))?;
+        let order = json!({ "reach": reach, "offer": self.offer, "amount": UNITS, "sealed": self.point.sealed });
+        let taker = taker.clone();
+        self.ordering = Some(std::thread::spawn(move || taker.call("order.submit", &order)));
         Ok(None)
     }
 
