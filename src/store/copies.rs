@@ -1,7 +1,7 @@
 //! Copies of contracts: those kept for others, who keeps this engine's own, and swaps that come back from a copy.
 
 use super::{Durability, Store, StoreError, exists_or, from_json, json, to_db};
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Connection, Sqlite, Transaction};
 use swap_contract::bytes::SwapId;
 use swap_contract::document::{Account, SealedCopy, Signed, SignedContract};
 use swap_contract::event::Event;
@@ -25,15 +25,18 @@ const REACHES: &str =
 impl Store {
     /// Keeps a copy for its owner. The first of an account and a swap stays.
     pub async fn keep_copy(&self, signed: &Signed<SealedCopy>) -> Result<(), StoreError> {
-        let mut tx = self.pool().begin_with("BEGIN IMMEDIATE").await?;
+        let mut connection = self.connection().await?;
+        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
         write_copy(&mut tx, signed).await?;
         Ok(tx.commit().await?)
     }
 
     /// How many copies are kept for an account.
     pub async fn count_copies(&self, account: &Account) -> Result<u64, StoreError> {
-        let count: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM copies WHERE account = $1").bind(account.to_string()).fetch_one(self.pool()).await?;
+        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM copies WHERE account = $1")
+            .bind(account.to_string())
+            .fetch_one(&mut *self.connection().await?)
+            .await?;
         Ok(count.unsigned_abs())
     }
 
@@ -44,23 +47,25 @@ impl Store {
                 .bind(account.to_string())
                 .bind(after)
                 .bind(i64::from(limit))
-                .fetch_all(self.pool())
+                .fetch_all(&mut *self.connection().await?)
                 .await?;
         rows.iter().map(|row| from_json("copies", row)).collect()
     }
 
     /// Throws away what is kept no longer.
     pub async fn prune_copies(&self, now: UnixTime) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM copies WHERE keep_until < $1").bind(to_db(now.0)).execute(self.pool()).await?;
+        sqlx::query("DELETE FROM copies WHERE keep_until < $1").bind(to_db(now.0)).execute(&mut *self.connection().await?).await?;
         Ok(())
     }
 
     /// Open swaps whose copy somebody does not have yet, each with that keeper's address: the maker, for swaps that follow from an
     /// order of this engine, and each of `keepers`.
     pub async fn copies_to_hand_over(&self, keepers: &[String]) -> Result<Vec<(SwapId, String)>, StoreError> {
-        let mut rows: Vec<(String, String)> = sqlx::query_as(FOR_COUNTERPARTIES).bind(BATCH).fetch_all(self.pool()).await?;
+        let mut rows: Vec<(String, String)> =
+            sqlx::query_as(FOR_COUNTERPARTIES).bind(BATCH).fetch_all(&mut *self.connection().await?).await?;
         for keeper in keepers {
-            let swaps: Vec<String> = sqlx::query_scalar(FOR_KEEPER).bind(keeper).bind(BATCH).fetch_all(self.pool()).await?;
+            let swaps: Vec<String> =
+                sqlx::query_scalar(FOR_KEEPER).bind(keeper).bind(BATCH).fetch_all(&mut *self.connection().await?).await?;
             rows.extend(swaps.into_iter().map(|swap| (swap, keeper.clone())));
         }
         let (swaps, keepers): (Vec<String>, Vec<String>) = rows.into_iter().unzip();
@@ -75,7 +80,8 @@ impl Store {
         theirs: Option<&Signed<SealedCopy>>,
         now: UnixTime,
     ) -> Result<(), StoreError> {
-        let mut tx = self.pool().begin_with("BEGIN IMMEDIATE").await?;
+        let mut connection = self.connection().await?;
+        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
         if let Some(theirs) = theirs {
             write_copy(&mut tx, theirs).await?;
         }
@@ -93,7 +99,7 @@ impl Store {
         let row: Option<(String, Option<String>)> =
             sqlx::query_as("SELECT s.contract, o.reach FROM swaps s LEFT JOIN orders o ON o.id = s.order_id WHERE s.id = $1")
                 .bind(id.to_string())
-                .fetch_optional(self.pool())
+                .fetch_optional(&mut *self.connection().await?)
                 .await?;
         row.map(|(contract, reach)| Ok((from_json("swaps", &contract)?, reach.unwrap_or_default()))).transpose()
     }
@@ -102,7 +108,8 @@ impl Store {
     /// is stored already is left as it is. Refuses a hashlock or an order that another swap has.
     pub async fn restore_swap(&self, contract: &SignedContract, swap: &Swap, event: &Event) -> Result<bool, StoreError> {
         let id = swap.id().to_string();
-        let mut tx = self.pool().begin_with("BEGIN IMMEDIATE").await?;
+        let mut connection = self.connection().await?;
+        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
         let known: Option<String> = sqlx::query_scalar("SELECT id FROM swaps WHERE id = $1").bind(&id).fetch_optional(&mut *tx).await?;
         if known.is_some() {
             return Ok(false);
@@ -116,7 +123,8 @@ impl Store {
     pub async fn mark_restored(&self, swap: &Swap, expected: u64, event: &Event) -> Result<(), StoreError> {
         let id = swap.id().to_string();
         let seq = to_db(expected + 1);
-        let mut tx = self.pool().begin_with("BEGIN IMMEDIATE").await?;
+        let mut connection = self.connection().await?;
+        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
         write_event(&mut tx, &id, seq, event).await?;
         let moved = sqlx::query("UPDATE swaps SET snapshot = $1, seq = $2 WHERE id = $3 AND seq = $4")
             .bind(json(&swap.snapshot()))
@@ -135,20 +143,20 @@ impl Store {
     pub async fn expire_offered(&self, reason: &str) -> Result<(), StoreError> {
         const EXPIRE: &str = "UPDATE orders SET state = 'expired', reason = $1 \
             WHERE state = 'offered' OR (state = 'waiting' AND direction = 'received')";
-        sqlx::query(EXPIRE).bind(reason).execute(self.pool()).await?;
+        sqlx::query(EXPIRE).bind(reason).execute(&mut *self.connection().await?).await?;
         Ok(())
     }
 
     /// Where makers of earlier orders are reached, newest first.
     pub async fn reaches(&self) -> Result<Vec<String>, StoreError> {
-        Ok(sqlx::query_scalar(REACHES).bind(MAX_REACHES).fetch_all(self.pool()).await?)
+        Ok(sqlx::query_scalar(REACHES).bind(MAX_REACHES).fetch_all(&mut *self.connection().await?).await?)
     }
 
     /// Notes that the engine runs. May be lost in a power cut: then it seems to have stopped earlier.
     pub async fn note_alive(&self, now: UnixTime) -> Result<(), StoreError> {
         sqlx::query("INSERT INTO meta (name, value) VALUES ('alive', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
             .bind(now.0.to_string())
-            .execute(self.pool_for(Durability::Later))
+            .execute(&mut *self.connection_for(Durability::Later).await?)
             .await?;
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::{Store, StoreError, exists_or, from_json, json, to_db};
 use serde::{Deserialize, Serialize};
-use sqlx::FromRow;
+use sqlx::{Connection, FromRow};
 use swap_contract::bytes::{Hashlock, OfferId, OrderId, SwapId};
 use swap_contract::document::{Account, Acknowledgement, Contract, Decision, Offer, Order, Signed};
 use swap_contract::time::UnixTime;
@@ -148,7 +148,7 @@ impl Store {
             .bind(to_db(offer.sequence.0))
             .bind(to_db(offer.expires_at.0))
             .bind(to_db(now.0))
-            .execute(self.pool())
+            .execute(&mut *self.connection().await?)
             .await
             .map_err(exists_or)?;
         Ok(())
@@ -156,27 +156,32 @@ impl Store {
 
     /// The highest sequence taken from an owner.
     pub async fn newest_sequence(&self, owner: &Account) -> Result<u64, StoreError> {
-        let newest: Option<i64> =
-            sqlx::query_scalar("SELECT MAX(sequence) FROM offers WHERE owner = $1").bind(owner.to_string()).fetch_one(self.pool()).await?;
+        let newest: Option<i64> = sqlx::query_scalar("SELECT MAX(sequence) FROM offers WHERE owner = $1")
+            .bind(owner.to_string())
+            .fetch_one(&mut *self.connection().await?)
+            .await?;
         Ok(newest.unwrap_or(0).unsigned_abs())
     }
 
     /// Whether a swap has, or had, this hashlock.
     pub async fn hashlock_used(&self, hashlock: &Hashlock) -> Result<bool, StoreError> {
-        let found: Option<String> =
-            sqlx::query_scalar("SELECT id FROM swaps WHERE hashlock = $1").bind(hashlock.to_string()).fetch_optional(self.pool()).await?;
+        let found: Option<String> = sqlx::query_scalar("SELECT id FROM swaps WHERE hashlock = $1")
+            .bind(hashlock.to_string())
+            .fetch_optional(&mut *self.connection().await?)
+            .await?;
         Ok(found.is_some())
     }
 
     /// Takes an offer back.
     pub async fn cancel_offer(&self, id: &OfferId) -> Result<(), StoreError> {
-        sqlx::query("UPDATE offers SET cancelled = 1 WHERE id = $1").bind(id.to_string()).execute(self.pool()).await?;
+        sqlx::query("UPDATE offers SET cancelled = 1 WHERE id = $1").bind(id.to_string()).execute(&mut *self.connection().await?).await?;
         Ok(())
     }
 
     /// One offer.
     pub async fn offer(&self, id: &OfferId) -> Result<Option<OfferRow>, StoreError> {
-        let row: Option<OfferDbRow> = sqlx::query_as(OFFER_BY_ID).bind(id.to_string()).fetch_optional(self.pool()).await?;
+        let row: Option<OfferDbRow> =
+            sqlx::query_as(OFFER_BY_ID).bind(id.to_string()).fetch_optional(&mut *self.connection().await?).await?;
         match row {
             Some(row) => Ok(Some(self.offer_row(row).await?)),
             None => Ok(None),
@@ -189,7 +194,7 @@ impl Store {
             .bind(open_at.map_or(0, |now| to_db(now.0)))
             .bind(after)
             .bind(i64::from(limit))
-            .fetch_all(self.pool())
+            .fetch_all(&mut *self.connection().await?)
             .await?;
         let mut offers = Vec::with_capacity(rows.len());
         for row in rows {
@@ -199,7 +204,7 @@ impl Store {
     }
 
     async fn offer_row(&self, row: OfferDbRow) -> Result<OfferRow, StoreError> {
-        let orders: Vec<String> = sqlx::query_scalar(AMOUNTS_TAKEN).bind(&row.id).fetch_all(self.pool()).await?;
+        let orders: Vec<String> = sqlx::query_scalar(AMOUNTS_TAKEN).bind(&row.id).fetch_all(&mut *self.connection().await?).await?;
         let mut taken = 0u64;
         for order in orders {
             let order: Signed<Order> = from_json("orders", &order)?;
@@ -210,7 +215,8 @@ impl Store {
 
     /// Stores a new order: a received one in place of its seal. Refuses one that was taken before.
     pub async fn insert_order(&self, new: &NewOrder) -> Result<(), StoreError> {
-        let mut tx = self.pool().begin().await?;
+        let mut connection = self.connection().await?;
+        let mut tx = connection.begin().await?;
         sqlx::query("DELETE FROM sealed_orders WHERE id = $1").bind(new.signed.document.id().to_string()).execute(&mut *tx).await?;
         sqlx::query(
             "INSERT INTO orders (id, direction, offer_id, offer, signed, reach, state, decide_at, acknowledgement, created_at, sealed) \
@@ -249,7 +255,7 @@ impl Store {
         .bind(contract.map(json))
         .bind(id.to_string())
         .bind(state_name(from))
-        .execute(self.pool())
+        .execute(&mut *self.connection().await?)
         .await?;
         Ok(moved.rows_affected() == 1)
     }
@@ -260,7 +266,7 @@ impl Store {
             .bind(json(signed))
             .bind(to_db(signed.document.decide_at.0))
             .bind(signed.document.order.to_string())
-            .execute(self.pool())
+            .execute(&mut *self.connection().await?)
             .await?;
         Ok(())
     }
@@ -271,7 +277,7 @@ impl Store {
         let kept = sqlx::query("UPDATE orders SET word = $1 WHERE id = $2 AND direction = 'received' AND state = 'waiting'")
             .bind(json(word))
             .bind(id.to_string())
-            .execute(self.pool())
+            .execute(&mut *self.connection().await?)
             .await?;
         Ok(kept.rows_affected() == 1)
     }
@@ -281,7 +287,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Exists`] if there was a decision already.
     pub async fn decide_orders(&self, signed: &Signed<Decision>, decided: &[Decided]) -> Result<(), StoreError> {
-        let mut tx = self.pool().begin().await?;
+        let mut connection = self.connection().await?;
+        let mut tx = connection.begin().await?;
         insert_decision(signed).execute(&mut *tx).await.map_err(exists_or)?;
         for Decided { id, answer } in decided {
             let (state, reason, contract) = match answer {
@@ -301,7 +308,7 @@ impl Store {
 
     /// Keeps another maker's decision. The first of a round stays.
     pub async fn keep_decision(&self, signed: &Signed<Decision>) -> Result<(), StoreError> {
-        match insert_decision(signed).execute(self.pool()).await.map_err(exists_or) {
+        match insert_decision(signed).execute(&mut *self.connection().await?).await.map_err(exists_or) {
             Ok(_) | Err(StoreError::Exists { .. }) => Ok(()),
             Err(error) => Err(error),
         }
@@ -312,33 +319,39 @@ impl Store {
         let found: Option<String> = sqlx::query_scalar("SELECT signed FROM decisions WHERE offer_id = $1 AND decide_at = $2")
             .bind(offer.to_string())
             .bind(to_db(decide_at.0))
-            .fetch_optional(self.pool())
+            .fetch_optional(&mut *self.connection().await?)
             .await?;
         found.map(|text| from_json("decisions", &text)).transpose()
     }
 
     /// The last round of an offer that was closed or decided, if any was.
     pub async fn last_round(&self, offer: &OfferId) -> Result<Option<UnixTime>, StoreError> {
-        let last: Option<i64> = sqlx::query_scalar(LAST_ROUND).bind(offer.to_string()).fetch_one(self.pool()).await?;
+        let last: Option<i64> = sqlx::query_scalar(LAST_ROUND).bind(offer.to_string()).fetch_one(&mut *self.connection().await?).await?;
         Ok(last.map(|at| UnixTime(at.unsigned_abs())))
     }
 
     /// One order.
     pub async fn order(&self, id: &OrderId) -> Result<Option<OrderRow>, StoreError> {
-        let row: Option<OrderDbRow> = sqlx::query_as(ORDER_BY_ID).bind(id.to_string()).fetch_optional(self.pool()).await?;
+        let row: Option<OrderDbRow> =
+            sqlx::query_as(ORDER_BY_ID).bind(id.to_string()).fetch_optional(&mut *self.connection().await?).await?;
         row.map(order_row).transpose()
     }
 
     /// Orders that wait for somebody, oldest first: more than an engine takes on at a time.
     pub async fn pending_orders(&self, direction: Direction) -> Result<Vec<OrderRow>, StoreError> {
-        let rows: Vec<OrderDbRow> = sqlx::query_as(ORDERS_PENDING).bind(direction_name(direction)).fetch_all(self.pool()).await?;
+        let rows: Vec<OrderDbRow> =
+            sqlx::query_as(ORDERS_PENDING).bind(direction_name(direction)).fetch_all(&mut *self.connection().await?).await?;
         rows.into_iter().map(order_row).collect()
     }
 
     /// Orders, newest first, behind the one named `after`.
     pub async fn order_page(&self, after: &str, limit: u32, open_only: bool) -> Result<Vec<OrderRow>, StoreError> {
-        let rows: Vec<OrderDbRow> =
-            sqlx::query_as(ORDER_PAGE).bind(i64::from(open_only)).bind(after).bind(i64::from(limit)).fetch_all(self.pool()).await?;
+        let rows: Vec<OrderDbRow> = sqlx::query_as(ORDER_PAGE)
+            .bind(i64::from(open_only))
+            .bind(after)
+            .bind(i64::from(limit))
+            .fetch_all(&mut *self.connection().await?)
+            .await?;
         rows.into_iter().map(order_row).collect()
     }
 }

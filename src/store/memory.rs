@@ -1,7 +1,9 @@
 //! A database in memory, for simulations: one that is cleared is at hand sooner than a new one.
 
+use super::connections::Connections;
 use super::{Store, StoreError};
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+use sqlx::sqlite::SqliteConnectOptions;
+use std::sync::Arc;
 
 /// Every row of every table, referring tables first.
 const CLEAR: &str = "DELETE FROM packages; DELETE FROM watchers; DELETE FROM watched; DELETE FROM handed_over; DELETE FROM copies; DELETE FROM reserved_inputs; DELETE FROM outbox; DELETE FROM events; \
@@ -17,9 +19,8 @@ impl MemoryStore {
     pub async fn new() -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true);
         // One connection: each would have a database of its own.
-        let pool = SqlitePoolOptions::new().max_connections(1).min_connections(1).idle_timeout(None).max_lifetime(None);
-        let pool = pool.test_before_acquire(false).connect_with(options).await?;
-        let store = Store { lazy: pool.clone(), pool };
+        let connections = Arc::new(Connections::new(options, 1));
+        let store = Store { lazy: connections.clone(), durable: connections };
         store.migrate().await?;
         Ok(Self(store))
     }
@@ -31,7 +32,7 @@ impl MemoryStore {
 
     /// Forgets everything. Nobody may be working with it.
     pub async fn clear(&self) -> Result<(), StoreError> {
-        sqlx::raw_sql(CLEAR).execute(&self.0.pool).await?;
+        sqlx::raw_sql(CLEAR).execute(&mut *self.0.connection().await?).await?;
         Ok(())
     }
 }
@@ -49,7 +50,7 @@ mod tests {
         assert_eq!(store.meta("account").await.unwrap(), None);
         let tables: Vec<String> =
             sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> '_sqlx_migrations' ORDER BY name")
-                .fetch_all(store.pool())
+                .fetch_all(&mut *store.connection().await.unwrap())
                 .await
                 .unwrap();
         let mut cleared: Vec<&str> = CLEAR.split(';').map(|delete| delete.trim().trim_start_matches("DELETE FROM ")).collect();

@@ -29,19 +29,21 @@ impl Store {
             .bind(to_db(at.0))
             .bind(MAX_KEPT.1)
             .bind(misdeed.is_contradiction())
-            .execute(self.pool())
+            .execute(&mut *self.connection().await?)
             .await?;
         if kept.rows_affected() > 0 {
-            sqlx::query(DROP_OF_ONE).bind(accused.to_string()).bind(MAX_KEPT.2).execute(self.pool()).await?;
-            sqlx::query(DROP).bind(MAX_KEPT.0).execute(self.pool()).await?;
+            sqlx::query(DROP_OF_ONE).bind(accused.to_string()).bind(MAX_KEPT.2).execute(&mut *self.connection().await?).await?;
+            sqlx::query(DROP).bind(MAX_KEPT.0).execute(&mut *self.connection().await?).await?;
         }
         Ok(kept.rows_affected() > 0)
     }
 
     /// When what a proof is about was done, or came to be known, if one of its name is kept.
     pub async fn misdeed_at(&self, misdeed: &Misdeed) -> Result<Option<UnixTime>, StoreError> {
-        let found: Option<i64> =
-            sqlx::query_scalar("SELECT at FROM misdeeds WHERE id = $1").bind(hex::encode(misdeed.id())).fetch_optional(self.pool()).await?;
+        let found: Option<i64> = sqlx::query_scalar("SELECT at FROM misdeeds WHERE id = $1")
+            .bind(hex::encode(misdeed.id()))
+            .fetch_optional(&mut *self.connection().await?)
+            .await?;
         Ok(found.map(|at| UnixTime(at.unsigned_abs())))
     }
 
@@ -49,7 +51,7 @@ impl Store {
     pub async fn is_accused(&self, account: &Account) -> Result<bool, StoreError> {
         let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM misdeeds WHERE accused = $1 AND contradiction = 1 LIMIT 1")
             .bind(account.to_string())
-            .fetch_optional(self.pool())
+            .fetch_optional(&mut *self.connection().await?)
             .await?;
         Ok(found.is_some())
     }
@@ -60,7 +62,7 @@ impl Store {
             Some(account) => sqlx::query_scalar(OF_ONE).bind(i64::from(limit)).bind(account.to_string()),
             None => sqlx::query_scalar(OF_ALL).bind(i64::from(limit)),
         };
-        let rows: Vec<String> = query.fetch_all(self.pool()).await?;
+        let rows: Vec<String> = query.fetch_all(&mut *self.connection().await?).await?;
         rows.iter().map(|row| from_json("misdeeds", row)).collect()
     }
 }

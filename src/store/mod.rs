@@ -1,5 +1,6 @@
 //! The engine's memory: the only SQL. Every write is one transaction that is on the disk when it returns.
 
+mod connections;
 mod copies;
 mod market;
 mod memory;
@@ -17,9 +18,10 @@ pub use sealed_orders::SealedRow;
 pub use swaps::{NewSwap, OutboxRow, StoredSwap};
 pub use watch::Watched;
 
-use sqlx::Connection;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use connections::{Connections, Lent};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use swap_contract::leg::Side;
 use swap_contract::time::Height;
@@ -65,15 +67,18 @@ pub enum StoreError {
     Conflict,
 }
 
+/// The code of SQLite for what a trigger refuses: `SQLITE_CONSTRAINT_TRIGGER`.
+const RAISED: &str = "1811";
+
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// The database of one engine.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: SqlitePool,
-    /// One connection whose commits reach the disk with the next commit of `pool`: for what a chain shows again after a power
+    durable: Arc<Connections>,
+    /// One connection whose commits reach the disk with the next commit of `durable`: for what a chain shows again after a power
     /// cut. The order of commits is kept in any case.
-    lazy: SqlitePool,
+    lazy: Arc<Connections>,
 }
 
 /// Whether a commit must be on the disk when it returns.
@@ -95,9 +100,8 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10));
-        let pool = connections(4).connect_with(options.clone()).await?;
-        let lazy = connections(1).connect_with(options.synchronous(SqliteSynchronous::Normal)).await?;
-        let store = Self { pool, lazy };
+        let lazy = options.clone().synchronous(SqliteSynchronous::Normal);
+        let store = Self { durable: Arc::new(Connections::new(options, 4)), lazy: Arc::new(Connections::new(lazy, 1)) };
         store.migrate().await?;
         store.check_pragma("journal_mode", "PRAGMA journal_mode", "wal").await?;
         // 2 is FULL: the write-ahead log is synced at every commit.
@@ -106,7 +110,8 @@ impl Store {
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
-        MIGRATIONS.run(&self.pool).await.map_err(|error| match error {
+        // Not `run`: its future is not `Send` for every lifetime.
+        MIGRATIONS.run_direct(None, &mut *self.connection().await?, false).await.map_err(|error| match error {
             sqlx::migrate::MigrateError::VersionMissing(version) => StoreError::Newer(version),
             other => StoreError::Migration(other),
         })
@@ -114,7 +119,7 @@ impl Store {
 
     async fn check_pragma(&self, pragma: &'static str, query: &'static str, expected: &'static str) -> Result<(), StoreError> {
         use sqlx::{Row, ValueRef};
-        let row = sqlx::query(query).fetch_one(&self.pool).await?;
+        let row = sqlx::query(query).fetch_one(&mut *self.connection().await?).await?;
         let is_text = row.try_get_raw(0)?.type_info().to_string() == "TEXT";
         let found = if is_text { row.try_get::<String, _>(0)? } else { row.try_get::<i64, _>(0)?.to_string() };
         if found == expected { Ok(()) } else { Err(StoreError::Unsafe { pragma, found, expected }) }
@@ -122,7 +127,7 @@ impl Store {
 
     /// A pinned fact, such as a genesis hash.
     pub async fn meta(&self, name: &str) -> Result<Option<String>, StoreError> {
-        Ok(sqlx::query_scalar("SELECT value FROM meta WHERE name = $1").bind(name).fetch_optional(&self.pool).await?)
+        Ok(sqlx::query_scalar("SELECT value FROM meta WHERE name = $1").bind(name).fetch_optional(&mut *self.connection().await?).await?)
     }
 
     /// Pins a fact.
@@ -130,44 +135,36 @@ impl Store {
         sqlx::query("INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
             .bind(name)
             .bind(value)
-            .execute(&self.pool)
+            .execute(&mut *self.connection().await?)
             .await?;
         Ok(())
     }
 
     /// How far a chain has been followed.
     pub async fn cursor(&self, side: Side) -> Result<Option<Height>, StoreError> {
-        let height: Option<i64> =
-            sqlx::query_scalar("SELECT height FROM cursors WHERE side = $1").bind(side_name(side)).fetch_optional(&self.pool).await?;
+        let height: Option<i64> = sqlx::query_scalar("SELECT height FROM cursors WHERE side = $1")
+            .bind(side_name(side))
+            .fetch_optional(&mut *self.connection().await?)
+            .await?;
         Ok(height.map(|height| Height(height.unsigned_abs())))
     }
 
     /// Closes the database; waits for what is under way.
     pub async fn close(&self) {
         self.lazy.close().await;
-        self.pool.close().await;
+        self.durable.close().await;
     }
 
-    pub(crate) fn pool(&self) -> &SqlitePool {
-        &self.pool
+    async fn connection(&self) -> Result<Lent<'_>, sqlx::Error> {
+        self.connection_for(Durability::Now).await
     }
 
-    pub(crate) fn pool_for(&self, durability: Durability) -> &SqlitePool {
+    async fn connection_for(&self, durability: Durability) -> Result<Lent<'_>, sqlx::Error> {
         match durability {
-            Durability::Now => &self.pool,
-            Durability::Later => &self.lazy,
+            Durability::Now => self.durable.lend().await,
+            Durability::Later => self.lazy.lend().await,
         }
     }
-}
-
-/// When a commit fails because the disk does, SQLite ends the transaction by itself; the connection then counts one that is not
-/// there, and begins no other. It is closed, and a new one takes its place.
-fn connections(most: u32) -> SqlitePoolOptions {
-    let is_usable = |connection: &mut SqliteConnection| !connection.is_in_transaction();
-    SqlitePoolOptions::new().max_connections(most).before_acquire(move |connection, _| {
-        let usable = is_usable(connection);
-        Box::pin(async move { Ok(usable) })
-    })
 }
 
 pub(crate) fn side_name(side: Side) -> &'static str {
@@ -193,6 +190,7 @@ pub(crate) fn from_json<T: serde::de::DeserializeOwned>(table: &'static str, tex
 pub(crate) fn exists_or(error: sqlx::Error) -> StoreError {
     match error.as_database_error() {
         Some(db) if db.is_unique_violation() => StoreError::Exists { what: db.message().to_owned() },
+        Some(db) if db.code().is_some_and(|code| code == RAISED) => StoreError::Conflict,
         Some(_) | None => StoreError::Database(error),
     }
 }

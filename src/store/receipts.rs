@@ -1,7 +1,7 @@
 //! Receipts of completed swaps, looked up on both chains before they come here.
 
 use super::{Store, StoreError, from_json, json, to_db};
-use sqlx::FromRow;
+use sqlx::{Connection, FromRow};
 use swap_contract::bytes::SwapId;
 use swap_contract::document::{Account, SharedReceipt};
 use swap_contract::time::UnixTime;
@@ -53,7 +53,8 @@ impl Store {
         since: UnixTime,
     ) -> Result<(), StoreError> {
         let contract = &receipt.contract.document;
-        let mut tx = self.pool().begin().await?;
+        let mut connection = self.connection().await?;
+        let mut tx = connection.begin().await?;
         sqlx::query(KEEP)
             .bind(receipt.receipt.contract.to_string())
             .bind(&receipt.receipt.alpha.htlc.0)
@@ -74,8 +75,10 @@ impl Store {
 
     /// Whether a receipt is kept.
     pub async fn has_receipt(&self, id: &SwapId) -> Result<bool, StoreError> {
-        let found: Option<i64> =
-            sqlx::query_scalar("SELECT 1 FROM receipts WHERE id = $1").bind(id.to_string()).fetch_optional(self.pool()).await?;
+        let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM receipts WHERE id = $1")
+            .bind(id.to_string())
+            .fetch_optional(&mut *self.connection().await?)
+            .await?;
         Ok(found.is_some())
     }
 
@@ -86,7 +89,7 @@ impl Store {
             .bind(to_db(since.0))
             .bind(after)
             .bind(i64::from(limit))
-            .fetch_all(self.pool())
+            .fetch_all(&mut *self.connection().await?)
             .await?;
         let kept =
             |row: ReceiptDbRow| Ok(KeptReceipt { receipt: from_json("receipts", &row.receipt)?, at: UnixTime(row.at.unsigned_abs()) });
@@ -95,8 +98,12 @@ impl Store {
 
     /// With whom a party's swaps that ended since then were, and when; the newest first.
     pub async fn receipt_dates(&self, party: &Account, since: UnixTime, limit: u32) -> Result<Vec<(Account, UnixTime)>, StoreError> {
-        let rows: Vec<(String, i64)> =
-            sqlx::query_as(DATES).bind(party.to_string()).bind(to_db(since.0)).bind(i64::from(limit)).fetch_all(self.pool()).await?;
+        let rows: Vec<(String, i64)> = sqlx::query_as(DATES)
+            .bind(party.to_string())
+            .bind(to_db(since.0))
+            .bind(i64::from(limit))
+            .fetch_all(&mut *self.connection().await?)
+            .await?;
         let corrupt = |_| StoreError::Corrupt { table: "receipts", reason: "a party is no account".into() };
         rows.into_iter().map(|(with, at)| Ok((with.parse().map_err(corrupt)?, UnixTime(at.unsigned_abs())))).collect()
     }
@@ -105,7 +112,7 @@ impl Store {
     /// its abandoned ones as a maker. The newest first.
     pub async fn to_follow_up(&self, account: &Account, since: UnixTime, limit: u32) -> Result<Vec<SwapId>, StoreError> {
         let query = sqlx::query_scalar(TO_FOLLOW_UP).bind(to_db(since.0)).bind(account.to_string()).bind(i64::from(limit));
-        let ids: Vec<String> = query.fetch_all(self.pool()).await?;
+        let ids: Vec<String> = query.fetch_all(&mut *self.connection().await?).await?;
         let corrupt = |_| StoreError::Corrupt { table: "swaps", reason: "an id is none".into() };
         ids.iter().map(|id| id.parse().map_err(corrupt)).collect()
     }

@@ -1,7 +1,7 @@
 //! Orders that are sealed still, and with which orders a round was closed.
 
 use super::{Store, StoreError, exists_or, from_json, json, to_db};
-use sqlx::FromRow;
+use sqlx::{Connection, FromRow};
 use swap_contract::bytes::{OfferId, OrderId};
 use swap_contract::document::{Acknowledgement, Closing, SealedOrder, Signed};
 use swap_contract::time::UnixTime;
@@ -43,7 +43,8 @@ impl Store {
     /// Stores a sealed order, and forgets those of decided rounds that expired by then. Refuses one that was taken before.
     pub async fn insert_sealed_order(&self, row: &SealedRow, now: UnixTime, expired: UnixTime) -> Result<(), StoreError> {
         let SealedOrder { offer, order, expires_at, .. } = &row.signed.document;
-        let mut tx = self.pool().begin().await?;
+        let mut connection = self.connection().await?;
+        let mut tx = connection.begin().await?;
         sqlx::query(FORGET).bind(to_db(expired.0)).execute(&mut *tx).await?;
         sqlx::query(INSERT)
             .bind(order.to_string())
@@ -61,13 +62,13 @@ impl Store {
 
     /// One sealed order, as long as it is not revealed. Its round may be decided already.
     pub async fn sealed_order(&self, id: &OrderId) -> Result<Option<SealedRow>, StoreError> {
-        let row: Option<SealedDbRow> = sqlx::query_as(BY_ID).bind(id.to_string()).fetch_optional(self.pool()).await?;
+        let row: Option<SealedDbRow> = sqlx::query_as(BY_ID).bind(id.to_string()).fetch_optional(&mut *self.connection().await?).await?;
         row.map(sealed_row).transpose()
     }
 
     /// Sealed orders whose rounds are not decided: no more than an engine takes in at a time.
     pub async fn sealed_orders(&self) -> Result<Vec<SealedRow>, StoreError> {
-        let rows: Vec<SealedDbRow> = sqlx::query_as(UNDECIDED).fetch_all(self.pool()).await?;
+        let rows: Vec<SealedDbRow> = sqlx::query_as(UNDECIDED).fetch_all(&mut *self.connection().await?).await?;
         rows.into_iter().map(sealed_row).collect()
     }
 
@@ -79,7 +80,7 @@ impl Store {
             .bind(to_db(decide_at.0))
             .bind(json(signed))
             .bind(to_db(now.0))
-            .execute(self.pool())
+            .execute(&mut *self.connection().await?)
             .await?;
         Ok(())
     }
@@ -89,7 +90,7 @@ impl Store {
         let found: Option<(String, i64)> = sqlx::query_as("SELECT signed, at FROM closings WHERE offer_id = $1 AND decide_at = $2")
             .bind(offer.to_string())
             .bind(to_db(decide_at.0))
-            .fetch_optional(self.pool())
+            .fetch_optional(&mut *self.connection().await?)
             .await?;
         found.map(|(text, at)| Ok((from_json("closings", &text)?, UnixTime(at.unsigned_abs())))).transpose()
     }

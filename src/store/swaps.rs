@@ -1,7 +1,7 @@
 //! Swaps, their events and the outbox.
 
 use super::{Durability, Store, StoreError, exists_or, from_json, json, side_name, to_db};
-use sqlx::{FromRow, Sqlite, Transaction};
+use sqlx::{Connection, FromRow, Sqlite, Transaction};
 use std::collections::BTreeMap;
 use swap_contract::bytes::{OrderId, SwapId};
 use swap_contract::document::SignedContract;
@@ -84,10 +84,10 @@ struct EventDbRow {
     event: String,
 }
 
-/// One event, what follows from it, and how far the chain that told it has been followed, if it has.
-const COMMIT: &str = "INSERT INTO events (swap_id, seq, at, event) VALUES ($1, $2, $3, $4); \
-    UPDATE swaps SET snapshot = $5, seq = $2, ended = $6 WHERE id = $1 AND seq = $2 - 1; \
-    INSERT INTO cursors (side, height) SELECT $7, $8 WHERE $7 IS NOT NULL ON CONFLICT (side) DO UPDATE SET height = excluded.height";
+const COMMIT: &str = "INSERT INTO commits (swap_id, seq, at, event, snapshot, ended, side, height, step, tx, bytes, fee, size, fee_rate, inputs) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+const SEND: &str = "INSERT INTO sends (swap_id, step, tx, bytes, fee, size, fee_rate, inputs, updated_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 const SWAP_COLUMNS_OPEN: &str = "SELECT id, contract, snapshot, seq, created_at FROM swaps WHERE ended = 0 ORDER BY created_at, id";
 const SWAP_BY_ID: &str = "SELECT id, contract, snapshot, seq, created_at FROM swaps WHERE id = $1";
 const SWAP_PAGE: &str = "SELECT s.id, s.contract, s.snapshot, s.seq, s.created_at FROM swaps s WHERE ($1 = 0 OR s.ended = 0) AND \
@@ -103,7 +103,8 @@ impl Store {
     /// `cursors` is how far both chains have been followed.
     pub async fn begin_swap(&self, new: &NewSwap, cursors: &[(Side, Height)]) -> Result<(), StoreError> {
         let contract = new.swap.contract();
-        let mut tx = self.pool().begin_with("BEGIN IMMEDIATE").await?;
+        let mut connection = self.connection().await?;
+        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query("INSERT INTO swaps (id, hashlock, order_id, contract, snapshot, seq, created_at) VALUES ($1, $2, $3, $4, $5, 0, $6)")
             .bind(contract.id().to_string())
             .bind(contract.hashlock().to_string())
@@ -135,12 +136,9 @@ impl Store {
         cursor: Option<(Side, Height)>,
         durability: Durability,
     ) -> Result<u64, StoreError> {
-        let id = swap.id().to_string();
         let seq = expected + 1;
-        let mut tx = self.pool_for(durability).begin_with("BEGIN IMMEDIATE").await?;
-        // One statement after the other, in one go: each on its own would be a way to the database's thread and back.
-        let written = sqlx::query(COMMIT)
-            .bind(&id)
+        sqlx::query(COMMIT)
+            .bind(swap.id().to_string())
             .bind(to_db(seq))
             .bind(to_db(event.clocks.now.0))
             .bind(json(event))
@@ -148,64 +146,77 @@ impl Store {
             .bind(i64::from(swap.outcome().is_some()))
             .bind(cursor.map(|(side, _)| side_name(side)))
             .bind(cursor.map(|(_, height)| to_db(height.0)))
-            .execute(&mut *tx)
+            .bind(outbox.map(|row| row.step.name()))
+            .bind(outbox.map(|row| &row.tx.0))
+            .bind(outbox.map(|row| &row.bytes))
+            .bind(outbox.map(|row| to_db(row.fee)))
+            .bind(outbox.map(|row| to_db(row.size)))
+            .bind(outbox.map(|row| to_db(row.fee_rate)))
+            .bind(outbox.map(|row| json(&row.inputs)))
+            .execute(&mut *self.connection_for(durability).await?)
             .await
             .map_err(exists_or)?;
-        if written.rows_affected() != 2 + u64::from(cursor.is_some()) {
-            return Err(StoreError::Conflict);
-        }
-        if let Some(row) = outbox {
-            write_outbox(&mut tx, &id, row, event.clocks.now).await?;
-        }
-        if swap.outcome().is_some() {
-            sqlx::query("DELETE FROM reserved_inputs WHERE swap_id = $1").bind(&id).execute(&mut *tx).await?;
-        }
-        tx.commit().await?;
         Ok(seq)
     }
 
     /// Replaces the bytes of a step that was sent before: the same step at a higher fee.
     pub async fn replace_outbox(&self, swap: &SwapId, row: &OutboxRow, now: UnixTime) -> Result<(), StoreError> {
-        let mut tx = self.pool().begin_with("BEGIN IMMEDIATE").await?;
-        write_outbox(&mut tx, &swap.to_string(), row, now).await?;
-        tx.commit().await?;
+        sqlx::query(SEND)
+            .bind(swap.to_string())
+            .bind(row.step.name())
+            .bind(&row.tx.0)
+            .bind(&row.bytes)
+            .bind(to_db(row.fee))
+            .bind(to_db(row.size))
+            .bind(to_db(row.fee_rate))
+            .bind(json(&row.inputs))
+            .bind(to_db(now.0))
+            .execute(&mut *self.connection().await?)
+            .await
+            .map_err(exists_or)?;
         Ok(())
     }
 
     /// All swaps that have not ended, oldest first, with what they may have sent.
     pub async fn open_swaps(&self) -> Result<Vec<StoredSwap>, StoreError> {
-        let rows: Vec<SwapDbRow> = sqlx::query_as(SWAP_COLUMNS_OPEN).fetch_all(self.pool()).await?;
+        let rows: Vec<SwapDbRow> = sqlx::query_as(SWAP_COLUMNS_OPEN).fetch_all(&mut *self.connection().await?).await?;
         self.with_outbox(rows).await
     }
 
     /// How many swaps have not ended.
     pub async fn count_open_swaps(&self) -> Result<u64, StoreError> {
-        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM swaps WHERE ended = 0").fetch_one(self.pool()).await?;
+        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM swaps WHERE ended = 0").fetch_one(&mut *self.connection().await?).await?;
         Ok(count.unsigned_abs())
     }
 
     /// Coins that stored transactions of open swaps spend.
     pub async fn reserved_inputs(&self) -> Result<Vec<String>, StoreError> {
-        Ok(sqlx::query_scalar("SELECT input FROM reserved_inputs ORDER BY input").fetch_all(self.pool()).await?)
+        Ok(sqlx::query_scalar("SELECT input FROM reserved_inputs ORDER BY input").fetch_all(&mut *self.connection().await?).await?)
     }
 
     /// One swap.
     pub async fn swap(&self, id: &SwapId) -> Result<Option<StoredSwap>, StoreError> {
-        let rows: Vec<SwapDbRow> = sqlx::query_as(SWAP_BY_ID).bind(id.to_string()).fetch_all(self.pool()).await?;
+        let rows: Vec<SwapDbRow> = sqlx::query_as(SWAP_BY_ID).bind(id.to_string()).fetch_all(&mut *self.connection().await?).await?;
         Ok(self.with_outbox(rows).await?.pop())
     }
 
     /// Whether a swap is stored.
     pub async fn has_swap(&self, id: &SwapId) -> Result<bool, StoreError> {
-        let found: Option<String> =
-            sqlx::query_scalar("SELECT id FROM swaps WHERE id = $1").bind(id.to_string()).fetch_optional(self.pool()).await?;
+        let found: Option<String> = sqlx::query_scalar("SELECT id FROM swaps WHERE id = $1")
+            .bind(id.to_string())
+            .fetch_optional(&mut *self.connection().await?)
+            .await?;
         Ok(found.is_some())
     }
 
     /// Swaps, newest first, behind the one named `after`.
     pub async fn swap_page(&self, after: &str, limit: u32, open_only: bool) -> Result<Vec<StoredSwap>, StoreError> {
-        let rows: Vec<SwapDbRow> =
-            sqlx::query_as(SWAP_PAGE).bind(i64::from(open_only)).bind(after).bind(i64::from(limit)).fetch_all(self.pool()).await?;
+        let rows: Vec<SwapDbRow> = sqlx::query_as(SWAP_PAGE)
+            .bind(i64::from(open_only))
+            .bind(after)
+            .bind(i64::from(limit))
+            .fetch_all(&mut *self.connection().await?)
+            .await?;
         self.with_outbox(rows).await
     }
 
@@ -216,7 +227,7 @@ impl Store {
                 .bind(id.to_string())
                 .bind(to_db(after))
                 .bind(i64::from(limit))
-                .fetch_all(self.pool())
+                .fetch_all(&mut *self.connection().await?)
                 .await?;
         rows.into_iter()
             .map(|row| Ok((row.seq.unsigned_abs(), UnixTime(row.at.unsigned_abs()), from_json("events", &row.event)?)))
@@ -246,10 +257,10 @@ impl Store {
             return Ok(outbox);
         }
         let ids = json(&swaps.iter().map(|swap| &swap.id).collect::<Vec<_>>());
-        let rows: Vec<OutboxDbRow> = sqlx::query_as(OUTBOX_OF).bind(&ids).fetch_all(self.pool()).await?;
+        let rows: Vec<OutboxDbRow> = sqlx::query_as(OUTBOX_OF).bind(&ids).fetch_all(&mut *self.connection().await?).await?;
         let mut inputs: BTreeMap<String, Vec<String>> = BTreeMap::new();
         if rows.iter().any(|row| row.step == Step::FundAlpha.name()) {
-            let rows: Vec<(String, String)> = sqlx::query_as(INPUTS_OF).bind(&ids).fetch_all(self.pool()).await?;
+            let rows: Vec<(String, String)> = sqlx::query_as(INPUTS_OF).bind(&ids).fetch_all(&mut *self.connection().await?).await?;
             rows.into_iter().for_each(|(swap, input)| inputs.entry(swap).or_default().push(input));
         }
         for row in rows {
@@ -276,36 +287,5 @@ async fn write_cursor(tx: &mut Transaction<'_, Sqlite>, (side, height): (Side, H
         .bind(to_db(height.0))
         .execute(&mut **tx)
         .await?;
-    Ok(())
-}
-
-async fn write_outbox(tx: &mut Transaction<'_, Sqlite>, id: &str, row: &OutboxRow, now: UnixTime) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO outbox (swap_id, step, tx, bytes, fee, size, fee_rate, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
-         ON CONFLICT (swap_id, step) DO UPDATE SET tx = excluded.tx, bytes = excluded.bytes, fee = excluded.fee, \
-         size = excluded.size, fee_rate = excluded.fee_rate, updated_at = excluded.updated_at",
-    )
-    .bind(id)
-    .bind(row.step.name())
-    .bind(&row.tx.0)
-    .bind(&row.bytes)
-    .bind(to_db(row.fee))
-    .bind(to_db(row.size))
-    .bind(to_db(row.fee_rate))
-    .bind(to_db(now.0))
-    .execute(&mut **tx)
-    .await?;
-    for input in &row.inputs {
-        // A replacement spends what it replaces; nobody else may.
-        sqlx::query(
-            "INSERT INTO reserved_inputs (input, swap_id) SELECT $1, $2 WHERE NOT EXISTS \
-            (SELECT 1 FROM reserved_inputs WHERE input = $1 AND swap_id = $2)",
-        )
-        .bind(input)
-        .bind(id)
-        .execute(&mut **tx)
-        .await
-        .map_err(exists_or)?;
-    }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::copies::{insert_restored, swap_ids};
 use super::{Store, StoreError, to_db};
+use sqlx::Connection;
 use swap_contract::bytes::SwapId;
 use swap_contract::document::{Account, SignedContract};
 use swap_contract::event::Event;
@@ -31,7 +32,8 @@ impl Store {
     /// Takes on a swap for its owner, with the event that says that its past is not remembered as its first. Refuses a hashlock or
     /// an order that another swap has.
     pub async fn watch_swap(&self, contract: &SignedContract, swap: &Swap, event: &Event, account: &Account) -> Result<(), StoreError> {
-        let mut tx = self.pool().begin_with("BEGIN IMMEDIATE").await?;
+        let mut connection = self.connection().await?;
+        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
         insert_restored(&mut tx, contract, swap, event).await?;
         sqlx::query("INSERT INTO watched (swap_id, account) VALUES ($1, $2)")
             .bind(swap.id().to_string())
@@ -44,13 +46,15 @@ impl Store {
     /// For whom a swap is watched, if it is.
     pub async fn watched(&self, swap: &SwapId) -> Result<Option<Watched>, StoreError> {
         let id = swap.to_string();
-        let account: Option<String> =
-            sqlx::query_scalar("SELECT account FROM watched WHERE swap_id = $1").bind(&id).fetch_optional(self.pool()).await?;
+        let account: Option<String> = sqlx::query_scalar("SELECT account FROM watched WHERE swap_id = $1")
+            .bind(&id)
+            .fetch_optional(&mut *self.connection().await?)
+            .await?;
         let Some(account) = account else { return Ok(None) };
         let corrupt = |reason: String| StoreError::Corrupt { table: "watched", reason };
         let account = account.parse().map_err(|error| corrupt(format!("account {account}: {error}")))?;
         let packages: Vec<String> =
-            sqlx::query_scalar("SELECT htlc FROM packages WHERE swap_id = $1").bind(&id).fetch_all(self.pool()).await?;
+            sqlx::query_scalar("SELECT htlc FROM packages WHERE swap_id = $1").bind(&id).fetch_all(&mut *self.connection().await?).await?;
         Ok(Some(Watched { account, packages: packages.into_iter().map(HtlcRef).collect() }))
     }
 
@@ -59,7 +63,7 @@ impl Store {
         let count: i64 =
             sqlx::query_scalar("SELECT COUNT(*) FROM watched w JOIN swaps s ON s.id = w.swap_id WHERE w.account = $1 AND s.ended = 0")
                 .bind(account.to_string())
-                .fetch_one(self.pool())
+                .fetch_one(&mut *self.connection().await?)
                 .await?;
         Ok(count.unsigned_abs())
     }
@@ -70,7 +74,7 @@ impl Store {
             .bind(swap.to_string())
             .bind(&htlc.0)
             .bind(sealed)
-            .execute(self.pool())
+            .execute(&mut *self.connection().await?)
             .await?;
         Ok(())
     }
@@ -80,19 +84,22 @@ impl Store {
         Ok(sqlx::query_scalar("SELECT sealed FROM packages WHERE swap_id = $1 AND htlc = $2")
             .bind(swap.to_string())
             .bind(&htlc.0)
-            .fetch_optional(self.pool())
+            .fetch_optional(&mut *self.connection().await?)
             .await?)
     }
 
     /// Throws away the packages of swaps that have ended.
     pub async fn prune_packages(&self) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM packages WHERE swap_id IN (SELECT id FROM swaps WHERE ended = 1)").execute(self.pool()).await?;
+        sqlx::query("DELETE FROM packages WHERE swap_id IN (SELECT id FROM swaps WHERE ended = 1)")
+            .execute(&mut *self.connection().await?)
+            .await?;
         Ok(())
     }
 
     /// Open swaps of which a watcher lacks something: the contract, or the package for the HTLC that alpha has now.
     pub async fn to_be_watched(&self, watcher: &str) -> Result<Vec<(SwapId, Option<HtlcRef>)>, StoreError> {
-        let rows: Vec<(String, String)> = sqlx::query_as(FOR_WATCHER).bind(watcher).bind(BATCH).fetch_all(self.pool()).await?;
+        let rows: Vec<(String, String)> =
+            sqlx::query_as(FOR_WATCHER).bind(watcher).bind(BATCH).fetch_all(&mut *self.connection().await?).await?;
         let (ids, htlcs): (Vec<String>, Vec<String>) = rows.into_iter().unzip();
         let htlcs = htlcs.into_iter().map(|htlc| Some(HtlcRef(htlc)).filter(|htlc| !htlc.0.is_empty()));
         Ok(swap_ids(ids)?.into_iter().zip(htlcs).collect())
@@ -105,7 +112,7 @@ impl Store {
             .bind(watcher)
             .bind(htlc.map_or("", |htlc| &htlc.0))
             .bind(to_db(now.0))
-            .execute(self.pool())
+            .execute(&mut *self.connection().await?)
             .await?;
         Ok(())
     }

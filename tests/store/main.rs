@@ -68,7 +68,8 @@ async fn a_commit_on_an_old_state_is_refused_whole() {
     store.begin_swap(&new, &[]).await.unwrap();
     let (event, row) = fund_alpha(&deal);
     assert_eq!(store.commit(&new.swap, 0, &event, Some(&row), CURSOR, Durability::Now).await.unwrap(), 1);
-    assert!(store.commit(&new.swap, 0, &event, Some(&row), CURSOR, Durability::Now).await.is_err());
+    let refused = store.commit(&new.swap, 0, &event, Some(&row), CURSOR, Durability::Now).await;
+    assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
     assert_eq!(store.events(&new.swap.id(), 0, 10).await.unwrap().len(), 1);
     let stored = store.swap(&new.swap.id()).await.unwrap().unwrap();
     assert_eq!((stored.seq, stored.outbox), (1, vec![row]));
