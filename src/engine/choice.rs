@@ -8,7 +8,7 @@ use super::accept::AcceptSettings;
 use super::received::NOT_REVEALED;
 use crate::api::{Direction, OrderAnswer, OrderChoice, OrderState};
 use crate::error::ApiError;
-use crate::store::{Decided, OrderRow};
+use crate::store::{Decided, OrderInRound, OrderRow};
 use std::collections::{BTreeMap, BTreeSet};
 use swap_contract::amount::{Sats, Units};
 use swap_contract::bytes::{OfferId, OrderId};
@@ -221,11 +221,9 @@ impl Engine {
 
     /// What the maker has signed about an order: the choice it was part of. Whoever asks can repeat it.
     pub async fn order_choice(&self, id: OrderId) -> Result<OrderChoice, ApiError> {
-        let row = self.store().order(&id).await?.ok_or(ApiError::NotFound { what: "order" })?;
-        let offer = row.signed.document.offer;
-        let decision = self.store().decision(&offer, row.decide_at).await?;
-        let closing = self.store().closing(&offer, row.decide_at).await?.map(|(signed, _)| signed);
-        Ok(OrderChoice { acknowledgement: row.acknowledgement, closing, decision })
+        let found = self.store().order_in_round(&id).await?;
+        let OrderInRound { order, closing, decision } = found.ok_or(ApiError::NotFound { what: "order" })?;
+        Ok(OrderChoice { acknowledgement: order.acknowledgement, closing, decision })
     }
 
     /// The taker's side: keeps what the maker has signed about an order, if it is right. Trade does not depend on it: what is agreed

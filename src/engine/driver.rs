@@ -78,7 +78,7 @@ pub(super) struct Outside {
     pub(super) keys: Arc<Keys>,
     pub(super) host: Arc<dyn Host>,
     pub(super) tips: watch::Sender<Tips>,
-    pub(super) changed: broadcast::Sender<SwapView>,
+    pub(super) changed: broadcast::Sender<Arc<SwapView>>,
     pub(super) tries: Tries,
     /// Swaps that are not begun yet: see `doubt`.
     pub(super) doubt: Doubt,

@@ -209,7 +209,7 @@ impl Keys {
     pub fn alpha_key(&self, salt: &Salt) -> PublicKey {
         let secret = bitcoin::secp256k1::SecretKey::from_slice(&self.alpha_secret(salt)[..])
             .expect("a hash is a valid secp256k1 key but for a chance of 2^-128");
-        let key = secret.public_key(&bitcoin::secp256k1::Secp256k1::signing_only());
+        let key = secret.public_key(secp256k1::SECP256K1);
         PublicKey(key.serialize())
     }
 

@@ -98,7 +98,7 @@ struct Inner {
     descriptors: Vec<String>,
     commands: std::sync::Mutex<Option<mpsc::Sender<Command>>>,
     tips: watch::Receiver<Tips>,
-    changed: broadcast::Sender<SwapView>,
+    changed: broadcast::Sender<Arc<SwapView>>,
     tries: Tries,
     /// When it started, by this computer's clock.
     started_at: UnixTime,
@@ -257,7 +257,7 @@ impl Engine {
     }
 
     /// Tells of every change of a swap.
-    pub fn subscribe(&self) -> broadcast::Receiver<SwapView> {
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<SwapView>> {
         self.0.changed.subscribe()
     }
 

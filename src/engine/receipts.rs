@@ -6,6 +6,7 @@ use crate::api::{ListReceipts, Page, SignReceipt, SwapView};
 use crate::error::ApiError;
 use futures::StreamExt;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 use swap_contract::bytes::SwapId;
 use swap_contract::document::{
@@ -269,7 +270,7 @@ impl Engine {
 }
 
 /// The next of the changes that have come, [`None`] in it where some were missed.
-fn next_change(changes: &mut Receiver<SwapView>) -> Option<Option<SwapView>> {
+fn next_change(changes: &mut Receiver<Arc<SwapView>>) -> Option<Option<Arc<SwapView>>> {
     match changes.try_recv() {
         Ok(swap) => Some(Some(swap)),
         Err(TryRecvError::Lagged(_)) => Some(None),

@@ -5,7 +5,7 @@ use super::Engine;
 use super::market::MAX_WAITING;
 use crate::api::{Direction, OfferState, OrderAnswer, OrderState, PlaceOrder, SealOrder};
 use crate::error::ApiError;
-use crate::store::{NewOrder, OrderRow, SealedRow};
+use crate::store::{NewOrder, OrderInRound, OrderRow, SealedRow};
 use swap_contract::bytes::{OfferId, OrderId};
 use swap_contract::document::{Account, Acknowledgement, DocumentError, Offer, Order, SealedOrder, Signed};
 use swap_contract::time::UnixTime;
@@ -110,16 +110,13 @@ impl Engine {
     /// What the maker says of an order.
     pub async fn order_answer(&self, id: OrderId) -> Result<OrderAnswer, ApiError> {
         let not_found = || ApiError::NotFound { what: "order" };
-        let Some(row) = self.store().order(&id).await? else {
+        let Some(OrderInRound { order, closing, decision }) = self.store().order_in_round(&id).await? else {
             return self.sealed_answer(self.store().sealed_order(&id).await?.ok_or_else(not_found)?).await;
         };
-        if row.direction != Direction::Received {
+        if order.direction != Direction::Received {
             return Err(not_found());
         }
-        let OrderRow { state, reason, acknowledgement, contract, decide_at, .. } = row;
-        let offer = row.signed.document.offer;
-        let decision = self.store().decision(&offer, decide_at).await?;
-        let closing = self.store().closing(&offer, decide_at).await?.map(|(signed, _)| signed);
+        let OrderRow { state, reason, acknowledgement, contract, .. } = order;
         Ok(OrderAnswer { state, reason, acknowledgement, sealed: false, closing, decision, contract })
     }
 

@@ -15,12 +15,12 @@ const MAX_REACHES: i64 = 16;
 
 const FOR_COUNTERPARTIES: &str = "SELECT s.id, o.reach FROM swaps s JOIN orders o ON o.id = s.order_id \
     WHERE s.ended = 0 AND o.reach <> '' AND NOT EXISTS (SELECT 1 FROM handed_over h WHERE h.swap_id = s.id AND h.keeper = o.reach) \
-    ORDER BY s.created_at DESC, s.id LIMIT $1";
+    ORDER BY s.created_at DESC, s.id LIMIT +$1";
 const FOR_KEEPER: &str = "SELECT s.id FROM swaps s \
     WHERE s.ended = 0 AND NOT EXISTS (SELECT 1 FROM handed_over h WHERE h.swap_id = s.id AND h.keeper = $1) \
-    ORDER BY s.created_at DESC, s.id LIMIT $2";
+    ORDER BY s.created_at DESC, s.id LIMIT +$2";
 const REACHES: &str =
-    "SELECT reach FROM orders WHERE direction = 'placed' AND reach <> '' GROUP BY reach ORDER BY MAX(created_at) DESC, reach LIMIT $1";
+    "SELECT reach FROM orders WHERE direction = 'placed' AND reach <> '' GROUP BY reach ORDER BY MAX(created_at) DESC, reach LIMIT +$1";
 
 impl Store {
     /// Keeps a copy for its owner. The first of an account and a swap stays.
@@ -43,7 +43,7 @@ impl Store {
     /// Copies kept for an account, by swap, behind the swap `after`.
     pub async fn copies_of(&self, account: &Account, after: &str, limit: u32) -> Result<Vec<Signed<SealedCopy>>, StoreError> {
         let rows: Vec<String> =
-            sqlx::query_scalar("SELECT signed FROM copies WHERE account = $1 AND swap_id > $2 ORDER BY swap_id LIMIT $3")
+            sqlx::query_scalar("SELECT signed FROM copies WHERE account = $1 AND swap_id > $2 ORDER BY swap_id LIMIT +$3")
                 .bind(account.to_string())
                 .bind(after)
                 .bind(i64::from(limit))

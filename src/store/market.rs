@@ -3,8 +3,9 @@
 use super::{Store, StoreError, exists_or, from_json, json, to_db};
 use serde::{Deserialize, Serialize};
 use sqlx::{Connection, FromRow};
+use swap_contract::amount::Units;
 use swap_contract::bytes::{Hashlock, OfferId, OrderId, SwapId};
-use swap_contract::document::{Account, Acknowledgement, Contract, Decision, Offer, Order, Signed};
+use swap_contract::document::{Account, Acknowledgement, Closing, Contract, Decision, Offer, Order, Signed};
 use swap_contract::time::UnixTime;
 
 use crate::api::{Direction, OrderState};
@@ -78,6 +79,17 @@ pub struct OrderRow {
     pub word: Option<OwnerWord>,
 }
 
+/// An order with what its maker has signed about the round that it is in.
+#[derive(Clone, Debug)]
+pub struct OrderInRound {
+    /// The order.
+    pub order: OrderRow,
+    /// Which orders the round has, if it was closed.
+    pub closing: Option<Signed<Closing>>,
+    /// How it was decided, if it was.
+    pub decision: Option<Signed<Decision>>,
+}
+
 /// What becomes of one order of a round.
 #[derive(Clone, Debug)]
 pub struct Decided {
@@ -103,7 +115,7 @@ impl OrderRow {
 struct OfferDbRow {
     signed: String,
     cancelled: i64,
-    id: String,
+    amounts: String,
 }
 
 #[derive(FromRow)]
@@ -121,21 +133,44 @@ struct OrderDbRow {
     word: Option<String>,
 }
 
-const OFFER_BY_ID: &str = "SELECT id, signed, cancelled FROM offers WHERE id = $1";
-const OFFER_PAGE: &str = "SELECT o.id, o.signed, o.cancelled FROM offers o WHERE ($1 = 0 OR (o.cancelled = 0 AND o.expires_at > $1)) AND \
+#[derive(FromRow)]
+struct InRoundDbRow {
+    #[sqlx(flatten)]
+    order: OrderDbRow,
+    closing: Option<String>,
+    decision: Option<String>,
+}
+
+/// With the amounts of orders under an offer that are offered a contract or agreed on.
+macro_rules! offers {
+    ($which:literal) => {
+        concat!(
+            "SELECT o.signed, o.cancelled, (SELECT json_group_array(json_extract(r.signed, '$.document.amount')) FROM orders r ",
+            "WHERE r.offer_id = o.id AND r.direction = 'received' AND r.state IN ('offered', 'agreed')) AS amounts FROM offers o WHERE ",
+            $which
+        )
+    };
+}
+const OFFER_BY_ID: &str = offers!("o.id = $1");
+const OFFER_PAGE: &str = offers!(
+    "($1 = 0 OR (o.cancelled = 0 AND o.expires_at > $1)) AND \
     ($2 = '' OR (o.created_at, o.id) < (SELECT b.created_at, b.id FROM offers b WHERE b.id = $2)) \
-    ORDER BY o.created_at DESC, o.id DESC LIMIT $3";
+    ORDER BY o.created_at DESC, o.id DESC LIMIT +$3"
+);
 const ORDERS_PENDING: &str = "SELECT direction, offer, signed, reach, state, reason, decide_at, acknowledgement, contract, sealed, word FROM orders \
     WHERE state IN ('waiting', 'offered') AND direction = $1 ORDER BY created_at, id LIMIT 2000";
 const ORDER_BY_ID: &str =
     "SELECT direction, offer, signed, reach, state, reason, decide_at, acknowledgement, contract, sealed, word FROM orders WHERE id = $1";
+const ORDER_IN_ROUND: &str = "SELECT o.direction, o.offer, o.signed, o.reach, o.state, o.reason, o.decide_at, o.acknowledgement, o.contract, o.sealed, o.word, \
+    c.signed AS closing, d.signed AS decision FROM orders o \
+    LEFT JOIN closings c ON c.offer_id = o.offer_id AND c.decide_at = o.decide_at \
+    LEFT JOIN decisions d ON d.offer_id = o.offer_id AND d.decide_at = o.decide_at WHERE o.id = $1";
 const ORDER_PAGE: &str = "SELECT o.direction, o.offer, o.signed, o.reach, o.state, o.reason, o.decide_at, o.acknowledgement, o.contract, o.sealed, o.word FROM orders o \
     WHERE ($1 = 0 OR o.state IN ('waiting', 'offered')) AND \
     ($2 = '' OR (o.created_at, o.id) < (SELECT b.created_at, b.id FROM orders b WHERE b.id = $2)) \
-    ORDER BY o.created_at DESC, o.id DESC LIMIT $3";
+    ORDER BY o.created_at DESC, o.id DESC LIMIT +$3";
 const LAST_ROUND: &str = "SELECT MAX(decide_at) FROM (SELECT decide_at FROM decisions WHERE offer_id = $1 \
     UNION ALL SELECT decide_at FROM closings WHERE offer_id = $1)";
-const AMOUNTS_TAKEN: &str = "SELECT signed FROM orders WHERE offer_id = $1 AND direction = 'received' AND state IN ('offered', 'agreed')";
 
 impl Store {
     /// Stores a new offer. Refuses one that was taken before.
@@ -182,10 +217,7 @@ impl Store {
     pub async fn offer(&self, id: &OfferId) -> Result<Option<OfferRow>, StoreError> {
         let row: Option<OfferDbRow> =
             sqlx::query_as(OFFER_BY_ID).bind(id.to_string()).fetch_optional(&mut *self.connection().await?).await?;
-        match row {
-            Some(row) => Ok(Some(self.offer_row(row).await?)),
-            None => Ok(None),
-        }
+        row.map(offer_row).transpose()
     }
 
     /// Offers, newest first, behind the one named `after`; only those that can be taken at `open_at` if it is given.
@@ -196,28 +228,11 @@ impl Store {
             .bind(i64::from(limit))
             .fetch_all(&mut *self.connection().await?)
             .await?;
-        let mut offers = Vec::with_capacity(rows.len());
-        for row in rows {
-            offers.push(self.offer_row(row).await?);
-        }
-        Ok(offers)
-    }
-
-    async fn offer_row(&self, row: OfferDbRow) -> Result<OfferRow, StoreError> {
-        let orders: Vec<String> = sqlx::query_scalar(AMOUNTS_TAKEN).bind(&row.id).fetch_all(&mut *self.connection().await?).await?;
-        let mut taken = 0u64;
-        for order in orders {
-            let order: Signed<Order> = from_json("orders", &order)?;
-            taken = taken.saturating_add(order.document.amount.0);
-        }
-        Ok(OfferRow { signed: from_json("offers", &row.signed)?, cancelled: row.cancelled != 0, taken })
+        rows.into_iter().map(offer_row).collect()
     }
 
     /// Stores a new order: a received one in place of its seal. Refuses one that was taken before.
     pub async fn insert_order(&self, new: &NewOrder) -> Result<(), StoreError> {
-        let mut connection = self.connection().await?;
-        let mut tx = connection.begin().await?;
-        sqlx::query("DELETE FROM sealed_orders WHERE id = $1").bind(new.signed.document.id().to_string()).execute(&mut *tx).await?;
         sqlx::query(
             "INSERT INTO orders (id, direction, offer_id, offer, signed, reach, state, decide_at, acknowledgement, created_at, sealed) \
              VALUES ($1, $2, $3, $4, $5, $6, 'waiting', $7, $8, $9, $10)",
@@ -232,10 +247,10 @@ impl Store {
         .bind(new.acknowledgement.as_ref().map(json))
         .bind(to_db(new.now.0))
         .bind(i64::from(new.sealed))
-        .execute(&mut *tx)
+        .execute(&mut *self.connection().await?)
         .await
         .map_err(exists_or)?;
-        Ok(tx.commit().await?)
+        Ok(())
     }
 
     /// Moves an order on from one state to another. A contract or a reason that is `None` is left as it was. Returns whether
@@ -337,6 +352,18 @@ impl Store {
         row.map(order_row).transpose()
     }
 
+    /// One order, and what its maker has signed about its round so far.
+    pub async fn order_in_round(&self, id: &OrderId) -> Result<Option<OrderInRound>, StoreError> {
+        let row: Option<InRoundDbRow> =
+            sqlx::query_as(ORDER_IN_ROUND).bind(id.to_string()).fetch_optional(&mut *self.connection().await?).await?;
+        let Some(InRoundDbRow { order, closing, decision }) = row else { return Ok(None) };
+        Ok(Some(OrderInRound {
+            order: order_row(order)?,
+            closing: closing.map(|text| from_json("closings", &text)).transpose()?,
+            decision: decision.map(|text| from_json("decisions", &text)).transpose()?,
+        }))
+    }
+
     /// Orders that wait for somebody, oldest first: more than an engine takes on at a time.
     pub async fn pending_orders(&self, direction: Direction) -> Result<Vec<OrderRow>, StoreError> {
         let rows: Vec<OrderDbRow> =
@@ -354,6 +381,12 @@ impl Store {
             .await?;
         rows.into_iter().map(order_row).collect()
     }
+}
+
+fn offer_row(row: OfferDbRow) -> Result<OfferRow, StoreError> {
+    let amounts: Vec<Units> = from_json("orders", &row.amounts)?;
+    let taken = amounts.iter().fold(0, |taken: u64, amount| taken.saturating_add(amount.0));
+    Ok(OfferRow { signed: from_json("offers", &row.signed)?, cancelled: row.cancelled != 0, taken })
 }
 
 fn order_row(row: OrderDbRow) -> Result<OrderRow, StoreError> {

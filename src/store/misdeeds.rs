@@ -14,8 +14,8 @@ const KEEP: &str = "INSERT INTO misdeeds (id, accused, proof, at, contradiction)
     ON CONFLICT (id) DO UPDATE SET proof = excluded.proof, at = excluded.at WHERE excluded.at > misdeeds.at AND misdeeds.contradiction = 0";
 const DROP_OF_ONE: &str = "DELETE FROM misdeeds WHERE id IN \
     (SELECT id FROM misdeeds WHERE accused = $1 AND contradiction = 0 ORDER BY at DESC, id LIMIT -1 OFFSET $2)";
-const OF_ONE: &str = "SELECT proof FROM misdeeds WHERE accused = $2 ORDER BY at DESC, id LIMIT $1";
-const OF_ALL: &str = "SELECT proof FROM misdeeds ORDER BY at DESC, id LIMIT $1";
+const OF_ONE: &str = "SELECT proof FROM misdeeds WHERE accused = $2 ORDER BY at DESC, id LIMIT +$1";
+const OF_ALL: &str = "SELECT proof FROM misdeeds ORDER BY at DESC, id LIMIT +$1";
 /// The oldest make room, contradictions last.
 const DROP: &str = "DELETE FROM misdeeds WHERE id IN (SELECT id FROM misdeeds ORDER BY contradiction DESC, at DESC, id LIMIT -1 OFFSET $1)";
 

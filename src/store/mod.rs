@@ -1,4 +1,7 @@
 //! The engine's memory: the only SQL. Every write is one transaction that is on the disk when it returns.
+//!
+//! A limit that is bound is written `LIMIT +$1`: SQLite looks at the value of a bare parameter there when it plans, and so plans the
+//! statement anew each time it runs (`sqlite3ExprIsInteger`).
 
 mod connections;
 mod copies;
@@ -11,7 +14,7 @@ mod swaps;
 mod wallet;
 mod watch;
 
-pub use market::{Decided, NewOrder, OfferRow, OrderRow, OwnerWord};
+pub use market::{Decided, NewOrder, OfferRow, OrderInRound, OrderRow, OwnerWord};
 pub use memory::MemoryStore;
 pub use receipts::KeptReceipt;
 pub use sealed_orders::SealedRow;

@@ -17,15 +17,15 @@ const DROP_ANY: &str = "DELETE FROM receipts WHERE id IN (SELECT id FROM receipt
 const DROP_OF_ONE: &str = "DELETE FROM receipts WHERE id IN \
     (SELECT id FROM receipts WHERE own = 0 AND (maker = $1 OR taker = $1) ORDER BY at DESC, id LIMIT -1 OFFSET $2)";
 const OF_ONE: &str = "SELECT receipt, at FROM receipts WHERE (maker = $1 OR taker = $1) AND at >= $2 AND \
-    ($3 = '' OR (at, id) < (SELECT b.at, b.id FROM receipts b WHERE b.id = $3)) ORDER BY at DESC, id DESC LIMIT $4";
+    ($3 = '' OR (at, id) < (SELECT b.at, b.id FROM receipts b WHERE b.id = $3)) ORDER BY at DESC, id DESC LIMIT +$4";
 const DATES: &str = "SELECT CASE maker WHEN $1 THEN taker ELSE maker END, at FROM receipts WHERE (maker = $1 OR taker = $1) AND at >= $2 \
-    ORDER BY at DESC, id DESC LIMIT $3";
+    ORDER BY at DESC, id DESC LIMIT +$3";
 /// Completed swaps of this taker that have no receipt, and abandoned ones of this maker; the newest first.
 const TO_FOLLOW_UP: &str = "SELECT s.id FROM swaps s WHERE s.ended = 1 AND s.created_at >= $1 AND \
     (json_extract(s.snapshot, '$.outcome') = 'completed' AND json_extract(s.contract, '$.document.taker') = $2 \
         AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.id = s.id) \
     OR json_extract(s.snapshot, '$.outcome') = 'abandoned' AND json_extract(s.contract, '$.document.maker') = $2) \
-    ORDER BY s.created_at DESC, s.id LIMIT $3";
+    ORDER BY s.created_at DESC, s.id LIMIT +$3";
 
 /// A receipt, and when its Bitcoin leg was closed.
 #[derive(Clone, Debug)]

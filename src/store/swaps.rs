@@ -1,7 +1,7 @@
 //! Swaps, their events and the outbox.
 
 use super::{Durability, Store, StoreError, exists_or, from_json, json, side_name, to_db};
-use sqlx::{Connection, FromRow, Sqlite, Transaction};
+use sqlx::FromRow;
 use std::collections::BTreeMap;
 use swap_contract::bytes::{OrderId, SwapId};
 use swap_contract::document::SignedContract;
@@ -75,6 +75,7 @@ struct OutboxDbRow {
     fee: i64,
     size: i64,
     fee_rate: i64,
+    inputs: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -84,6 +85,8 @@ struct EventDbRow {
     event: String,
 }
 
+const BEGIN: &str = "INSERT INTO begins (id, hashlock, order_id, contract, snapshot, created_at, agreed, alpha, beta) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 const COMMIT: &str = "INSERT INTO commits (swap_id, seq, at, event, snapshot, ended, side, height, step, tx, bytes, fee, size, fee_rate, inputs) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
 const SEND: &str = "INSERT INTO sends (swap_id, step, tx, bytes, fee, size, fee_rate, inputs, updated_at) \
@@ -92,36 +95,31 @@ const SWAP_COLUMNS_OPEN: &str = "SELECT id, contract, snapshot, seq, created_at 
 const SWAP_BY_ID: &str = "SELECT id, contract, snapshot, seq, created_at FROM swaps WHERE id = $1";
 const SWAP_PAGE: &str = "SELECT s.id, s.contract, s.snapshot, s.seq, s.created_at FROM swaps s WHERE ($1 = 0 OR s.ended = 0) AND \
     ($2 = '' OR (s.created_at, s.id) < (SELECT b.created_at, b.id FROM swaps b WHERE b.id = $2)) \
-    ORDER BY s.created_at DESC, s.id DESC LIMIT $3";
+    ORDER BY s.created_at DESC, s.id DESC LIMIT +$3";
 
-const OUTBOX_OF: &str = "SELECT swap_id, step, tx, bytes, fee, size, fee_rate FROM outbox \
+const OUTBOX_OF: &str = "SELECT swap_id, step, tx, bytes, fee, size, fee_rate, CASE step WHEN 'fund_alpha' THEN \
+    (SELECT json_group_array(input ORDER BY input) FROM reserved_inputs r WHERE r.swap_id = outbox.swap_id) END AS inputs FROM outbox \
     WHERE swap_id IN (SELECT value FROM json_each($1)) ORDER BY swap_id, step";
-const INPUTS_OF: &str = "SELECT swap_id, input FROM reserved_inputs WHERE swap_id IN (SELECT value FROM json_each($1)) ORDER BY input";
 
 impl Store {
     /// Stores a new swap, and that its order is agreed, at once. Refuses a hashlock or an order that was used before.
     /// `cursors` is how far both chains have been followed.
     pub async fn begin_swap(&self, new: &NewSwap, cursors: &[(Side, Height)]) -> Result<(), StoreError> {
         let contract = new.swap.contract();
-        let mut connection = self.connection().await?;
-        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
-        sqlx::query("INSERT INTO swaps (id, hashlock, order_id, contract, snapshot, seq, created_at) VALUES ($1, $2, $3, $4, $5, 0, $6)")
+        let followed = |side| cursors.iter().find(|(of, _)| *of == side).map(|(_, height)| to_db(height.0));
+        sqlx::query(BEGIN)
             .bind(contract.id().to_string())
             .bind(contract.hashlock().to_string())
             .bind(new.order.to_string())
             .bind(json(&new.contract))
             .bind(json(&new.swap.snapshot()))
             .bind(to_db(new.now.0))
-            .execute(&mut *tx)
+            .bind(i64::from(new.agreed))
+            .bind(followed(Side::Alpha))
+            .bind(followed(Side::Beta))
+            .execute(&mut *self.connection().await?)
             .await
             .map_err(exists_or)?;
-        if new.agreed {
-            sqlx::query("UPDATE orders SET state = 'agreed' WHERE id = $1").bind(new.order.to_string()).execute(&mut *tx).await?;
-        }
-        for cursor in cursors {
-            write_cursor(&mut tx, *cursor).await?;
-        }
-        tx.commit().await?;
         Ok(())
     }
 
@@ -223,7 +221,7 @@ impl Store {
     /// A swap's events behind number `after`, oldest first.
     pub async fn events(&self, id: &SwapId, after: u64, limit: u32) -> Result<Vec<(u64, UnixTime, Event)>, StoreError> {
         let rows: Vec<EventDbRow> =
-            sqlx::query_as("SELECT seq, at, event FROM events WHERE swap_id = $1 AND seq > $2 ORDER BY seq LIMIT $3")
+            sqlx::query_as("SELECT seq, at, event FROM events WHERE swap_id = $1 AND seq > $2 ORDER BY seq LIMIT +$3")
                 .bind(id.to_string())
                 .bind(to_db(after))
                 .bind(i64::from(limit))
@@ -258,15 +256,10 @@ impl Store {
         }
         let ids = json(&swaps.iter().map(|swap| &swap.id).collect::<Vec<_>>());
         let rows: Vec<OutboxDbRow> = sqlx::query_as(OUTBOX_OF).bind(&ids).fetch_all(&mut *self.connection().await?).await?;
-        let mut inputs: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        if rows.iter().any(|row| row.step == Step::FundAlpha.name()) {
-            let rows: Vec<(String, String)> = sqlx::query_as(INPUTS_OF).bind(&ids).fetch_all(&mut *self.connection().await?).await?;
-            rows.into_iter().for_each(|(swap, input)| inputs.entry(swap).or_default().push(input));
-        }
         for row in rows {
             let step = Step::by_name(&row.step)
                 .ok_or_else(|| StoreError::Corrupt { table: "outbox", reason: format!("no step is called {}", row.step) })?;
-            let inputs = if step == Step::FundAlpha { inputs.remove(&row.swap_id).unwrap_or_default() } else { Vec::new() };
+            let inputs = row.inputs.map(|text| from_json("reserved_inputs", &text)).transpose()?.unwrap_or_default();
             outbox.entry(row.swap_id).or_default().push(OutboxRow {
                 step,
                 tx: TxRef(row.tx),
@@ -279,13 +272,4 @@ impl Store {
         }
         Ok(outbox)
     }
-}
-
-async fn write_cursor(tx: &mut Transaction<'_, Sqlite>, (side, height): (Side, Height)) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO cursors (side, height) VALUES ($1, $2) ON CONFLICT (side) DO UPDATE SET height = excluded.height")
-        .bind(side_name(side))
-        .bind(to_db(height.0))
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
 }

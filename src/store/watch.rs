@@ -17,7 +17,7 @@ const BATCH: i64 = 500;
 const FOR_WATCHER: &str = "SELECT id, htlc FROM (SELECT s.id, s.created_at, \
     COALESCE(json_extract(s.snapshot, '$.alpha.funded.htlc'), '') AS htlc FROM swaps s WHERE s.ended = 0) o \
     WHERE NOT EXISTS (SELECT 1 FROM watchers w WHERE w.swap_id = o.id AND w.watcher = $1 AND w.htlc = o.htlc) \
-    ORDER BY created_at DESC, id LIMIT $2";
+    ORDER BY created_at DESC, id LIMIT +$2";
 
 /// For whom a swap is watched, and what is kept for it.
 #[derive(Clone, Debug, PartialEq, Eq)]

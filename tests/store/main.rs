@@ -54,8 +54,10 @@ async fn no_hashlock_and_no_order_is_used_twice_not_even_after_the_end() {
     other.order = swap_contract::bytes::OrderId([9; 32]);
     other.swap = Swap::new(other.contract.document.clone(), Role::Initiator);
     assert_ne!(other.swap.id(), new.swap.id());
-    let refused = store.begin_swap(&other, &[]).await;
+    let refused = store.begin_swap(&other, &[(Side::Alpha, Height(8)), (Side::Beta, Height(8))]).await;
     assert!(matches!(&refused, Err(StoreError::Exists { what }) if what.contains("hashlock")), "{refused:?}");
+    // All or nothing: how far the chains have been followed is as it was.
+    assert_eq!((store.cursor(Side::Alpha).await.unwrap(), store.cursor(Side::Beta).await.unwrap()), (Some(Height(7)), None));
     assert_eq!(store.open_swaps().await.unwrap().len(), 1);
     assert!(store.hashlock_used(&new.swap.contract().hashlock()).await.unwrap());
 }

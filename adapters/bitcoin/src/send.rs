@@ -4,9 +4,10 @@ use crate::node::{Node, unavailable};
 use crate::rpc::RpcError;
 use crate::wallet::WalletError;
 use bitcoin::consensus::{deserialize, serialize};
-use bitcoin::secp256k1::{Keypair, Secp256k1};
+use bitcoin::secp256k1::Keypair;
 use bitcoin::{Amount, FeeRate, OutPoint, ScriptBuf, Transaction};
 use htlc_bitcoin::{Htlc, SpendError, Terms, UnsignedSpend};
+use secp256k1::SECP256K1;
 use std::collections::HashSet;
 use swap_contract::bytes::Salt;
 use swap_contract::leg::{HtlcRef, Side, TxRef};
@@ -114,7 +115,7 @@ impl Node {
 
     fn key(&self, salt: &Salt) -> Result<Keypair, ChainError> {
         let secret = self.keys.alpha_secret(salt);
-        Keypair::from_seckey_slice(&Secp256k1::new(), &*secret).map_err(|error| refused(&error))
+        Keypair::from_seckey_slice(SECP256K1, &*secret).map_err(|error| refused(&error))
     }
 
     /// A rate that replaces what waits in the mempool, be it the counterparty's (BIP-125, rule 4).

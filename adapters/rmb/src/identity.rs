@@ -4,7 +4,7 @@ use crate::e2e::SharedKey;
 use crate::envelope::Envelope;
 use crate::signature::{challenge, sr25519_bytes};
 use crate::twin::TwinId;
-use secp256k1::{PublicKey, Secp256k1, SecretKey};
+use secp256k1::{PublicKey, SECP256K1, SecretKey};
 use subxt_signer::sr25519::Keypair;
 use swap_contract::document::Account;
 use zeroize::Zeroizing;
@@ -36,7 +36,7 @@ impl Identity {
     pub fn new(twin: TwinId, mini_secret: &Zeroizing<[u8; 32]>) -> Result<Self, NoKey> {
         let account = Keypair::from_secret_key(**mini_secret).map_err(|_| NoKey)?;
         let seal = SecretKey::from_slice(&mini_secret[..]).map_err(|_| NoKey)?;
-        let pk = seal.public_key(&Secp256k1::signing_only());
+        let pk = seal.public_key(SECP256K1);
         Ok(Self { twin, account, seal, pk })
     }
 

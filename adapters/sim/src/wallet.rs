@@ -5,7 +5,7 @@ use crate::port::SimPort;
 use crate::state::State;
 use crate::tx::{Body, FUND_VSIZE, Htlc, Lock, REDEEM_VSIZE, REFUND_VSIZE, Tx};
 use async_trait::async_trait;
-use secp256k1::{Secp256k1, SecretKey};
+use secp256k1::{SECP256K1, SecretKey};
 use swap_contract::bytes::{PublicKey, Salt};
 use swap_contract::leg::Side;
 use swap_contract::port::{Balance, ChainError, FeeRate, HtlcOp, LegTerms, OpKind, Quote, QuoteFor, UsdPrice, Wallet};
@@ -20,7 +20,7 @@ impl SimPort {
     pub(crate) fn holds(&self, key: &PublicKey, salt: &Salt) -> Result<(), ChainError> {
         let secret = SecretKey::from_slice(self.owner.keys.alpha_secret(salt).as_slice());
         match secret {
-            Ok(secret) if secret.public_key(&Secp256k1::signing_only()).serialize() == key.0 => Ok(()),
+            Ok(secret) if secret.public_key(SECP256K1).serialize() == key.0 => Ok(()),
             Ok(_) | Err(_) => Err(self.refused("the wallet has no key for this leaf")),
         }
     }

@@ -11,8 +11,8 @@
 //! with new randomness, and the leaves always remain.
 
 use crate::htlc::Htlc;
+use crate::size;
 use crate::spend::{SpendError, pay, unsigned_input};
-use crate::{SECP, size};
 use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::{Keypair, Message, schnorr::Signature};
 use bitcoin::sighash::{Prevouts, SighashCache};
@@ -22,6 +22,7 @@ use bitcoin::{
 };
 use musig2::secp::{Point, Scalar};
 use musig2::{CompactSignature, FirstRound, KeyAggContext, LiftedSignature, PartialSignature, PubNonce, SecNonceSpices, SecondRound};
+use secp256k1::SECP256K1;
 use zeroize::Zeroize;
 
 /// Why two parties could not sign together. The leaves are not affected.
@@ -160,7 +161,8 @@ impl SignatureRound {
         let bytes = CompactSignature::from(signature).serialize();
         let spend = self.spend;
         let signature = Signature::from_slice(&bytes).map_err(|_| CooperativeError::PartialSignature)?;
-        SECP.verify_schnorr(&signature, &Message::from_digest(spend.sighash), &spend.output_key)
+        SECP256K1
+            .verify_schnorr(&signature, &Message::from_digest(spend.sighash), &spend.output_key)
             .map_err(|_| CooperativeError::PartialSignature)?;
         let mut tx = spend.tx;
         tx.input[0].witness = Witness::from_slice(&[bytes]);

@@ -1,6 +1,5 @@
 //! The terms of one hash time-locked output and the Taproot tree that enforces them.
 
-use crate::SECP;
 use bitcoin::hashes::{Hash, ripemd160};
 use bitcoin::key::{TapTweak, TweakedPublicKey};
 use bitcoin::opcodes::all::{OP_CHECKSIG, OP_CHECKSIGVERIFY, OP_CLTV, OP_EQUALVERIFY, OP_HASH160, OP_SIZE};
@@ -8,6 +7,7 @@ use bitcoin::secp256k1::{Parity, PublicKey, XOnlyPublicKey};
 use bitcoin::taproot::{LeafVersion, TapLeafHash, TapNodeHash};
 use bitcoin::{Address, Amount, KnownHrp, ScriptBuf, TxOut, script};
 use musig2::{KeyAggContext, secp::Point};
+use secp256k1::SECP256K1;
 
 /// The smallest `nLockTime` that means a time and not a height (BIP-65).
 pub const MIN_REFUND_AFTER: u32 = bitcoin::absolute::LOCK_TIME_THRESHOLD;
@@ -88,7 +88,7 @@ impl Htlc {
         let refund_script = refund_script(&refund_key, terms.refund_after);
         let merkle_root = TapNodeHash::from_node_hashes(leaf_node(&redeem_script), leaf_node(&refund_script));
         let internal_key = aggregate_key(&key_aggregate(&redeem_key, &refund_key)?);
-        let (output_key, parity) = internal_key.tap_tweak(&SECP, Some(merkle_root));
+        let (output_key, parity) = internal_key.tap_tweak(SECP256K1, Some(merkle_root));
         let htlc = Self { terms, redeem_key, refund_key, internal_key, output_key, parity, merkle_root, redeem_script, refund_script };
         let minimum = htlc.script_pubkey().minimal_non_dust();
         if terms.amount < minimum || terms.amount > Amount::MAX_MONEY {

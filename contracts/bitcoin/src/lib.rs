@@ -25,9 +25,3 @@ pub use htlc::{Htlc, MIN_REFUND_AFTER, Terms, TermsError};
 pub use presign::{Presigned, PresignedError, complete_redeem, complete_refund, presign_redeem};
 pub use spend::{MAX_INPUTS, Redeem, Refund, SignError, SpendError, UnsignedSpend, redeem, refund};
 pub use witness::{Spending, preimage_from_witness};
-
-use bitcoin::secp256k1::{All, Secp256k1};
-use std::sync::LazyLock;
-
-/// libsecp256k1's tables, made once.
-static SECP: LazyLock<Secp256k1<All>> = LazyLock::new(Secp256k1::new);

@@ -1,7 +1,6 @@
 //! Exits that are signed in advance, for somebody without a key to send: what a redeem lacks is the preimage, which no signature
 //! commits to. What comes back from other hands is checked to be what it should be, down to its signature.
 
-use crate::SECP;
 use crate::htlc::Htlc;
 use crate::spend::{self, Redeem, SpendError, UnsignedSpend};
 use bitcoin::hashes::{Hash, sha256};
@@ -9,6 +8,7 @@ use bitcoin::secp256k1::{Message, XOnlyPublicKey, schnorr};
 use bitcoin::sighash::{Prevouts, SighashCache};
 use bitcoin::taproot::LeafVersion;
 use bitcoin::{Amount, FeeRate, OutPoint, Script, ScriptBuf, TapLeafHash, TapSighashType, Transaction, Witness, absolute::LockTime};
+use secp256k1::SECP256K1;
 
 /// Stands in a redeem's witness until the preimage is known.
 const NO_PREIMAGE: [u8; 32] = [0; 32];
@@ -133,7 +133,7 @@ impl Way<'_> {
             .taproot_script_spend_signature_hash(0, &Prevouts::All(&[htlc.tx_out()]), leaf, TapSighashType::Default)
             .map_err(|_| PresignedError::BadSignature)?;
         let message = Message::from_digest(sighash.to_byte_array());
-        SECP.verify_schnorr(&signature, &message, &self.signer).map_err(|_| PresignedError::BadSignature)?;
+        SECP256K1.verify_schnorr(&signature, &message, &self.signer).map_err(|_| PresignedError::BadSignature)?;
         Ok(fee)
     }
 }

@@ -1,7 +1,7 @@
 //! Redeem and refund: spending one or several HTLCs to one script through their leaves.
 
 use crate::htlc::Htlc;
-use crate::{SECP, size};
+use crate::size;
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::secp256k1::{Keypair, Message, XOnlyPublicKey};
 use bitcoin::sighash::{Prevouts, SighashCache};
@@ -10,6 +10,7 @@ use bitcoin::{
     Amount, FeeRate, OutPoint, Script, ScriptBuf, Sequence, TapLeafHash, TapSighashType, Transaction, TxIn, TxOut, Txid, Weight, Witness,
     absolute::LockTime, transaction::Version,
 };
+use secp256k1::SECP256K1;
 use std::collections::BTreeSet;
 
 /// Inputs of one batch. Far below what a node relays, and the count stays one byte.
@@ -249,7 +250,7 @@ impl UnsignedSpend {
                     .taproot_script_spend_signature_hash(index, &Prevouts::All(&self.spent), leaf_hash, TapSighashType::Default)
                     .expect("there is one spent output for every input");
                 let message = Message::from_digest(sighash.to_byte_array());
-                let signature = SECP.sign_schnorr_with_aux_rand(&message, key, aux_rand);
+                let signature = SECP256K1.sign_schnorr_with_aux_rand(&message, key, aux_rand);
                 witnesses.push(leaf.witness(&signature.serialize()));
             }
             witnesses

@@ -4,7 +4,7 @@ use super::{Driver, Live};
 use crate::engine::host::{Deed, Moment};
 use crate::engine::views;
 use crate::store::{Durability, OutboxRow, StoreError, StoredSwap};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use swap_contract::bytes::SwapId;
 use swap_contract::document::Role;
@@ -96,7 +96,7 @@ impl Driver {
         let stored = StoredSwap { swap: live.swap.clone(), seq: live.seq, created_at: live.created_at, outbox };
         let tries = self.outside.tries.lock().unwrap_or_else(PoisonError::into_inner);
         let view = views::swap_view(&stored, clocks, tries.get(&stored.swap.id()));
-        if self.outside.changed.send(view).is_err() {
+        if self.outside.changed.send(Arc::new(view)).is_err() {
             debug!(swap_id = %stored.swap.id(), "the last subscriber has just gone");
         }
     }

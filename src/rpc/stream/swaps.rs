@@ -78,7 +78,7 @@ async fn serve(params: &Params<'static>, pending: PendingSubscriptionSink, engin
             () = reader.sink.closed() => return Ok(()),
             _ = due.tick() => Next::All,
             update = updates.recv() => match update {
-                Ok(swap) => Next::One(Box::new(swap)),
+                Ok(swap) => Next::One(swap),
                 // The reader was too slow and missed some: it gets them all as they are now.
                 Err(RecvError::Lagged(_)) => Next::All,
                 Err(RecvError::Closed) => return Ok(()),
@@ -92,7 +92,7 @@ enum Next {
     /// What was read when it came.
     These(Vec<SwapView>),
     /// One swap that changed.
-    One(Box<SwapView>),
+    One(Arc<SwapView>),
     /// Every swap that differs from what it has.
     All,
 }

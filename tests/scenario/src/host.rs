@@ -52,6 +52,11 @@ impl SimHost {
         self.died.send_replace(None);
     }
 
+    /// The moment at which the engine has died, if it has.
+    pub fn died(&self) -> Option<Moment> {
+        *self.died.borrow()
+    }
+
     /// Ends when the engine has died, with the moment.
     pub async fn death(&self) -> Moment {
         let mut died = self.died.subscribe();

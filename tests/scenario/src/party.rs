@@ -8,6 +8,7 @@ use swap_contract::bytes::GenesisHash;
 use swap_contract::document::Network;
 use swap_contract::policy::MAINNET;
 use swap_contract::time::{ChainTime, Span, UnixTime};
+use twinswap::engine::host::Moment;
 use twinswap::engine::keys::Keys;
 use twinswap::engine::{AcceptSettings, Chains, CopySettings, DiscoverySettings, Engine, Parts, PriceSettings, Turns};
 use twinswap::store::Store;
@@ -31,8 +32,10 @@ pub struct Party {
     /// When an engine that was killed is started again.
     pub back_at: Option<ChainTime>,
     died_at: Option<ChainTime>,
-    /// Whether orders may wait for its turn at the market. There is no need to look while none do.
-    pub orders: bool,
+    /// Whether orders may wait for its turn as a maker. There is no need to look while none do.
+    pub received: bool,
+    /// Whether orders may wait for its turn as a taker.
+    pub placed: bool,
 }
 
 /// Making keys from words takes longer than a swap: it is done once.
@@ -58,13 +61,25 @@ impl Party {
         let owner = Owner { name: NAMES[who].into(), account: keys.account(), keys: keys.clone() };
         let host = Arc::new(SimHost::new(clock, seed.wrapping_mul(2).wrapping_add(who as u64)));
         let wire = wire.of(&address(who));
-        Self { name: NAMES[who], keys, owner, store, host, wire, running: None, back_at: None, died_at: None, orders: false }
+        Self {
+            name: NAMES[who],
+            keys,
+            owner,
+            store,
+            host,
+            wire,
+            running: None,
+            back_at: None,
+            died_at: None,
+            received: false,
+            placed: false,
+        }
     }
 
     pub async fn start(&mut self, alpha: &SimChain, beta: &SimChain) -> anyhow::Result<()> {
         self.host.revive();
         self.back_at = None;
-        self.orders = true;
+        (self.received, self.placed) = (true, true);
         if let Some(died_at) = self.died_at.take() {
             // Only starts look at these notes: the last one is all that a start can tell.
             self.store.note_alive(UnixTime(died_at.minus(ALIVE_EVERY).secs())).await?;
@@ -90,6 +105,16 @@ impl Party {
         self.wire.plug(engine.clone(), self.host.clone());
         self.running = Some((engine, turns));
         Ok(())
+    }
+
+    /// Whether orders may wait for its turn at the market.
+    pub fn has_orders(&self) -> bool {
+        self.received || self.placed
+    }
+
+    /// Whether its engine runs and has died, and at which moment.
+    pub fn has_died(&self) -> Option<Moment> {
+        self.running.as_ref().and_then(|_| self.host.died())
     }
 
     /// Stops without a word. It comes back at `back_at`, or never.

@@ -143,7 +143,7 @@ impl World {
     pub async fn turn(&mut self, who: Who, with_market: bool) -> Result<(), String> {
         self.note_finality();
         self.settle(who).await?;
-        if with_market && self.parties[who].orders {
+        if with_market && self.parties[who].has_orders() {
             self.market(who).await;
             self.settle(who).await?;
         }
@@ -163,25 +163,27 @@ impl World {
     }
 
     async fn market(&mut self, who: Who) {
-        let Some((engine, _)) = &self.parties[who].running else { return };
-        let engine = engine.clone();
+        let Party { running: Some((engine, _)), received, placed, .. } = &self.parties[who] else { return };
+        let (engine, received, placed) = (engine.clone(), *received, *placed);
         // What cannot be decided now is decided at a later turn.
-        let work = async move { (engine.maker_turn().await, engine.taker_turn().await) };
-        match self.beside(who, work).await {
-            Some((Ok(0), Ok(0))) => self.parties[who].orders = false,
-            // Its taker may have sent the other an order.
-            Some(_) => self.expect_orders(),
-            None => {}
-        }
+        let work = async move {
+            let received = if received { engine.maker_turn().await } else { Ok(0) };
+            (received, if placed { engine.taker_turn().await } else { Ok(0) })
+        };
+        let Some((received, placed)) = self.beside(who, work).await else { return };
+        self.parties[who].received = !matches!(received, Ok(0));
+        self.expect_orders(who, !matches!(placed, Ok(0)));
     }
 
-    fn expect_orders(&mut self) {
-        self.parties.iter_mut().for_each(|party| party.orders = true);
+    /// Whether this taker's orders may wait: with it, or with the other.
+    fn expect_orders(&mut self, taker: Who, may_wait: bool) {
+        self.parties[taker].placed = may_wait;
+        self.parties[1 - taker].received |= may_wait;
     }
 
     /// Whether an order may wait.
     pub fn has_orders(&self) -> bool {
-        self.parties.iter().any(|party| party.orders)
+        self.parties.iter().any(Party::has_orders)
     }
 
     /// Something that calls engines, with both drivers serving. [`None`] when the engine it belongs to died meanwhile.
@@ -190,17 +192,27 @@ impl World {
         loop {
             let [alice, bob] = &mut self.parties;
             let (hosts, both) = ([alice.host.clone(), bob.host.clone()], [alice.running.is_some(), bob.running.is_some()]);
-            let (dead, moment) = tokio::select! {
+            let done = tokio::select! {
                 biased;
-                moment = hosts[0].death(), if both[0] => (0, moment),
-                moment = hosts[1].death(), if both[1] => (1, moment),
-                done = &mut work => return Some(done),
+                _ = hosts[0].death(), if both[0] => None,
+                _ = hosts[1].death(), if both[1] => None,
+                done = &mut work => Some(done),
                 () = alice.serve() => continue,
                 () = bob.serve() => continue,
             };
-            self.died(dead, &moment.to_string());
-            if dead == who {
+            // How quick a database is decides whether the work ends before a death is seen: it is looked for either way.
+            let mut is_gone = false;
+            for dead in 0..2 {
+                if let Some(moment) = self.parties[dead].has_died() {
+                    self.died(dead, &moment.to_string());
+                    is_gone |= dead == who;
+                }
+            }
+            if is_gone {
                 return None;
+            }
+            if done.is_some() {
+                return done;
             }
         }
     }
@@ -231,7 +243,7 @@ impl World {
         let wire = self.wire.clone();
         let to = wire.late_for();
         let Some(who) = to else { return };
-        self.expect_orders();
+        self.expect_orders(1 - who, true);
         self.beside(who, async move { wire.deliver_late().await }).await;
     }
 
@@ -272,7 +284,7 @@ impl World {
                 continue;
             };
             let engine = engine.clone();
-            self.expect_orders();
+            self.expect_orders(taker, true);
             let order = OrderSubmit { reach: address(trade.maker), offer, amount: trade.amount, price: None, sealed: trade.sealed };
             match self.beside(taker, async move { engine.order_submit(order).await }).await {
                 Some(Ok(_)) => self.tell(|| format!("{} orders{}", NAMES[taker], if trade.sealed { ", sealed" } else { "" })),

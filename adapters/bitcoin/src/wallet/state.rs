@@ -5,8 +5,8 @@ use bdk_wallet::bitcoin::bip32::{ChildNumber, DerivationPath, Xpriv, Xpub};
 use bdk_wallet::chain::{BlockId, Merge};
 use bdk_wallet::template::Bip86Public;
 use bdk_wallet::{ChangeSet, KeychainKind};
-use bitcoin::secp256k1::Secp256k1;
 use bitcoin::{Network, NetworkKind, ScriptBuf, Txid};
+use secp256k1::SECP256K1;
 use std::collections::{HashMap, HashSet};
 use swap_contract::bytes::SwapId;
 
@@ -78,15 +78,14 @@ pub fn block_id(height: u64, hash: bitcoin::BlockHash) -> Option<BlockId> {
 
 /// `tr(m/86h/coinh/0h/{0,1}/*)`, public: the secret stays outside BDK.
 pub fn descriptors(root: &Xpriv, network: Network) -> Result<[Bip86Public<Xpub>; 2], WalletError> {
-    let secp = Secp256k1::new();
     let coin = match NetworkKind::from(network) {
         NetworkKind::Main => 0,
         NetworkKind::Test => 1,
     };
     let hardened = |index| ChildNumber::Hardened { index };
     let path = DerivationPath::from(vec![hardened(86), hardened(coin), hardened(0)]);
-    let account = Secret(root.derive_priv(&secp, &path).map_err(|_| WalletError::Seed)?);
-    let public = Xpub::from_priv(&secp, &account.0);
-    let fingerprint = root.fingerprint(&secp);
+    let account = Secret(root.derive_priv(SECP256K1, &path).map_err(|_| WalletError::Seed)?);
+    let public = Xpub::from_priv(SECP256K1, &account.0);
+    let fingerprint = root.fingerprint(SECP256K1);
     Ok([KeychainKind::External, KeychainKind::Internal].map(|keychain| Bip86Public(public, fingerprint, keychain)))
 }

@@ -39,11 +39,14 @@ impl FromStr for Account {
 
 impl std::fmt::Display for Account {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut bytes = vec![PREFIX];
-        bytes.extend(self.0);
-        let sum = checksum(&bytes);
-        bytes.extend(sum);
-        f.write_str(&bs58::encode(bytes).into_string())
+        let mut bytes = [PREFIX; 35];
+        bytes[1..33].copy_from_slice(&self.0);
+        let sum = checksum(&bytes[..33]);
+        bytes[33..].copy_from_slice(&sum);
+        // 35 bytes are no more than 48 digits in base 58.
+        let mut text = [0; 48];
+        let length = bs58::encode(bytes).onto(&mut text[..]).map_err(|_| std::fmt::Error)?;
+        f.write_str(std::str::from_utf8(&text[..length]).map_err(|_| std::fmt::Error)?)
     }
 }
 

@@ -267,17 +267,18 @@ impl SignedContract {
         if Policy::by_name(&self.document.policy).is_none() {
             return Err(DocumentError::OutOfBounds { field: "policy", reason: "a table of margins this engine knows".into() });
         }
-        verify_party(&self.document, &self.document.maker, &self.maker)?;
-        verify_party(&self.document, &self.document.taker, &self.taker)?;
+        let bytes = self.document.signing_bytes();
+        verify(&bytes, &self.document.maker, &self.maker)?;
+        verify(&bytes, &self.document.taker, &self.taker)?;
         Ok(&self.document)
     }
 }
 
 /// Checks one party's signature under a contract.
 pub fn verify_party(contract: &Contract, party: &Account, signature: &Signature) -> Result<(), DocumentError> {
-    if signature.verifies(party, &contract.signing_bytes()) {
-        Ok(())
-    } else {
-        Err(DocumentError::BadSignature { signer: party.to_string() })
-    }
+    verify(&contract.signing_bytes(), party, signature)
+}
+
+fn verify(bytes: &[u8], party: &Account, signature: &Signature) -> Result<(), DocumentError> {
+    if signature.verifies(party, bytes) { Ok(()) } else { Err(DocumentError::BadSignature { signer: party.to_string() }) }
 }

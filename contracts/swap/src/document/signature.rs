@@ -6,7 +6,7 @@ use blake2::digest::consts::U32;
 use blake2::{Blake2b, Digest};
 use schemars::JsonSchema;
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
-use secp256k1::{Message, Secp256k1};
+use secp256k1::{Message, SECP256K1};
 use serde::{Deserialize, Serialize};
 
 /// The signature schemes of TF Chain accounts.
@@ -80,7 +80,7 @@ fn ecdsa(account: &Account, message: &[u8], signature: &[u8; 65]) -> Result<bool
     let recovery = RecoveryId::from_i32(i32::from(signature[64]))?;
     let signature = RecoverableSignature::from_compact(&signature[..64], recovery)?;
     let digest: [u8; 32] = Blake2b::<U32>::digest(message).into();
-    let key = Secp256k1::verification_only().recover_ecdsa(&Message::from_digest(digest), &signature)?;
+    let key = SECP256K1.recover_ecdsa(&Message::from_digest(digest), &signature)?;
     let id: [u8; 32] = Blake2b::<U32>::digest(key.serialize()).into();
     Ok(id == account.0)
 }
