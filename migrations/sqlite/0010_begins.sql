@@ -1,5 +1,8 @@
 -- How an order and a swap begin, each with one statement, as what follows is written (0009).
 
+-- Coins are looked up by the swap that they are for, too.
+CREATE INDEX reserved_inputs_by_swap ON reserved_inputs (swap_id);
+
 -- A received order takes the place of its seal.
 CREATE TRIGGER reveal AFTER INSERT ON orders BEGIN
     DELETE FROM sealed_orders WHERE id = NEW.id;

@@ -145,8 +145,8 @@ struct InRoundDbRow {
 macro_rules! offers {
     ($which:literal) => {
         concat!(
-            "SELECT o.signed, o.cancelled, (SELECT json_group_array(json_extract(r.signed, '$.document.amount')) FROM orders r ",
-            "WHERE r.offer_id = o.id AND r.direction = 'received' AND r.state IN ('offered', 'agreed')) AS amounts FROM offers o WHERE ",
+            "SELECT o.signed, o.cancelled, (SELECT json_group_array(CASE WHEN json_valid(r.signed) THEN json_extract(r.signed, ",
+            "'$.document.amount') END) FROM orders r WHERE r.offer_id = o.id AND r.direction = 'received' AND r.state IN ('offered', 'agreed')) AS amounts FROM offers o WHERE ",
             $which
         )
     };

@@ -1,9 +1,13 @@
 //! A maker's choice among orders, by whole engines.
 
-use crate::world::World;
-use swap_contract::document::{Asset, Verdict};
-use swap_contract::time::Span;
-use twinswap::api::OrderState;
+use crate::world::{ALICE, AMOUNT, CAROL, NETWORK, PRICE, World};
+use std::time::{SystemTime, UNIX_EPOCH};
+use swap_contract::bytes::Salt;
+use swap_contract::document::{Asset, Order, Signed, Verdict};
+use swap_contract::port::SwapKeys;
+use swap_contract::time::{Span, UnixTime};
+use twinswap::api::{Countersign, OrderState, PlaceOrder};
+use twinswap::engine::keys::Keys;
 
 const PERIOD: Span = Span::secs(3);
 
@@ -88,4 +92,44 @@ fn no_more_swaps_than_the_maker_wants_with_one_taker() {
     let decision = world.alice.choice(orders[0].id).decision.unwrap().document;
     let refused = decision.orders.iter().filter(|order| matches!(&order.verdict, Verdict::Refused(reason) if reason.contains("open")));
     assert_eq!((decision.orders.len(), refused.count()), (2, 1), "{decision:?}");
+}
+
+/// What another has signed in the taker's place begins nothing, and the taker's own signature still does.
+#[test]
+fn a_countersignature_that_is_not_the_takers_begins_nothing() {
+    let world = World::new();
+    let offer = world.offer_for(Asset::Tft, 1, PERIOD);
+    let (taker, other) = (Keys::from_words(CAROL).unwrap(), Keys::from_words(ALICE).unwrap());
+    let salt = Salt([7; 32]);
+    let document = Order {
+        network: NETWORK,
+        owner: taker.account(),
+        delegate: taker.account(),
+        offer: offer.id,
+        amount: AMOUNT,
+        price: PRICE,
+        alpha_key: taker.alpha_key(&salt),
+        hashlock: Some(taker.preimage(&salt).hashlock()),
+        expires_at: UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 300),
+        salt,
+    };
+    let order = document.id();
+    let place = PlaceOrder { signed: Signed { signature: taker.sign(&document), document }, receipts: Vec::new() };
+    let engine = world.bob.engine().clone();
+    world.bob.ask(async move { engine.order_place(place).await }).unwrap();
+    let answer = || {
+        let engine = world.bob.engine().clone();
+        world.bob.ask(async move { engine.order_answer(order).await }).unwrap()
+    };
+    world.soon("a contract is offered", |_| answer().state == OrderState::Offered);
+    let contract = answer().contract.unwrap().document;
+    let countersign = |keys: &Keys| {
+        let (engine, signature) = (world.bob.engine().clone(), keys.sign(&contract));
+        let countersign = Countersign { order, contract: contract.id(), signature };
+        world.bob.ask(async move { engine.contract_countersign(countersign).await })
+    };
+    assert_eq!(countersign(&other).map(|answer| answer.state).unwrap_err().error_type(), "bad_signature");
+    assert!(answer().state == OrderState::Offered && world.bob.swap().is_none());
+    assert_eq!(countersign(&taker).unwrap().state, OrderState::Agreed);
+    assert!(world.bob.swap().is_some());
 }

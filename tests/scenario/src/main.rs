@@ -149,11 +149,14 @@ fn side_by_side(
         let number = next.fetch_add(1, Ordering::SeqCst);
         (number < seeds && !is_over()).then(|| Ok(first + number))
     };
+    let jobs = usize::try_from(jobs)?;
     let cores = core_affinity::get_core_ids().unwrap_or_default();
     let work = |job: usize| {
-        // A database's thread stays on the core of the one that waits for it: waking a thread on another core takes longer than most
-        // statements.
-        if let Some(core) = cores.get(job % cores.len().max(1)) {
+        // With one job a core, a database's thread stays on the core of the one that waits for it: waking a thread on another core takes
+        // longer than most statements.
+        if cores.len() == jobs
+            && let Some(core) = cores.get(job)
+        {
             core_affinity::set_for_current(*core);
         }
         let databases = Databases::default();
@@ -165,7 +168,7 @@ fn side_by_side(
         runtime()?.block_on(stream::iter(std::iter::from_fn(next_seed)).try_for_each_concurrent(RUNS_AT_ONCE, play))
     };
     std::thread::scope(|scope| -> Result<()> {
-        let workers: Vec<_> = (0..usize::try_from(jobs)?).map(|job| scope.spawn(move || work(job))).collect();
+        let workers: Vec<_> = (0..jobs).map(|job| scope.spawn(move || work(job))).collect();
         let mut said = Instant::now();
         while workers.iter().any(|worker| !worker.is_finished()) {
             std::thread::sleep(Duration::from_millis(50));

@@ -165,6 +165,8 @@ impl World {
     async fn market(&mut self, who: Who) {
         let Party { running: Some((engine, _)), received, placed, .. } = &self.parties[who] else { return };
         let (engine, received, placed) = (engine.clone(), *received, *placed);
+        // Its taker may send the other an order, and die before it knows.
+        self.expect_orders(who, placed);
         // What cannot be decided now is decided at a later turn.
         let work = async move {
             let received = if received { engine.maker_turn().await } else { Ok(0) };
@@ -172,7 +174,7 @@ impl World {
         };
         let Some((received, placed)) = self.beside(who, work).await else { return };
         self.parties[who].received = !matches!(received, Ok(0));
-        self.expect_orders(who, !matches!(placed, Ok(0)));
+        self.parties[who].placed = !matches!(placed, Ok(0));
     }
 
     /// Whether this taker's orders may wait: with it, or with the other.
