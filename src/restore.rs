@@ -122,14 +122,13 @@ fn open_keys(data_dir: &Path, args: &RestoreArgs) -> Result<Keys, CliError> {
 async fn find(config: &Config, keys: &Keys, from: &[String], offline: bool) -> Result<(Found, Chain), CliError> {
     let store = Store::open(&config.data_dir.join(DATABASE)).await.map_err(usage)?;
     let bitcoin = bitcoin_genesis(config.bitcoin.network);
-    pin(&store, "account", &keys.account().to_string()).await?;
-    pin(&store, "bitcoin", &bitcoin.to_string()).await?;
+    store.pin(&[("account", keys.account().to_string()), ("bitcoin", bitcoin.to_string())]).await.map_err(usage)?;
     let pinned: Option<GenesisHash> = store.meta("tfchain").await.map_err(usage)?.and_then(|text| text.parse().ok());
     let networks = Networks { bitcoin, tfchain: config.tfchain.genesis.or(pinned) };
     let bus = bus(config, keys, from, networks.tfchain).await?;
     let found = crate::engine::restore::restore(&store, keys, &System::default(), &bus, from, networks).await.map_err(usage)?;
     if let Some(tfchain) = found.tfchain {
-        pin(&store, "tfchain", &tfchain.to_string()).await?;
+        store.pin(&[("tfchain", tfchain.to_string())]).await.map_err(usage)?;
     }
     let chain = if offline { Err("it was not asked".into()) } else { unexplained(config, keys, &store, found.tfchain).await };
     store.close().await;
@@ -145,14 +144,6 @@ async fn bus(config: &Config, keys: &Keys, from: &[String], genesis: Option<Gene
     let tfchain = tokio::time::timeout(NODE_PATIENCE, TfChain::connect(settings, keys.signer())).await;
     let tfchain = tfchain.map_err(|_| usage("the TF Chain node, which knows the twins, did not answer"))?.map_err(usage)?;
     Ok(Buses::new(Some(Arc::new(join_rmb(config, keys, &tfchain).await.map_err(usage)?))))
-}
-
-async fn pin(store: &Store, name: &str, value: &str) -> Result<(), CliError> {
-    match store.meta(name).await.map_err(usage)? {
-        None => store.set_meta(name, value).await.map_err(usage),
-        Some(pinned) if pinned == value => Ok(()),
-        Some(pinned) => Err(CliError::Usage(format!("the database is of {name} {pinned}, not {value}; choose another --data-dir"))),
-    }
 }
 
 /// This account's open HTLCs on TF Chain without a swap in the database. Those it funded go back to it as soon as they may.

@@ -2,11 +2,12 @@
 //! through the same relay to another client and back.
 
 use crate::median;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use async_trait::async_trait;
 use futures::{SinkExt, StreamExt};
 use rmb::agent::Incoming;
 use rmb::envelope::{self, Envelope, Failure, Payload, Response};
+use rmb::signature::is_signed_by;
 use rmb::{Address, Identity, Twin, TwinId, token};
 use rmb_relay::{Options, Relay};
 use serde_json::{Value, json};
@@ -73,23 +74,24 @@ async fn bare(url: &str, twin: TwinId) -> Result<WebSocketStream<MaybeTlsStream<
     Ok(socket)
 }
 
-/// A frame of so many bytes that a relay takes from one twin to another.
+/// An envelope that a relay takes from one twin to another.
+fn envelope(from: TwinId, to: TwinId, payload: usize) -> Envelope {
+    Envelope {
+        uid: "00000000-0000-4000-8000-000000000000".into(),
+        timestamp: now().0,
+        expiration: 300,
+        source: Some(Address::of(from)),
+        destination: Some(Address::of(to)),
+        message: Some(envelope::Message::Response(Response {})),
+        payload: Some(Payload::Plain(vec![7; payload])),
+        ..Envelope::default()
+    }
+}
+
+/// A frame of so many bytes.
 fn frame(from: TwinId, to: TwinId, bytes: usize) -> Bytes {
-    let of = |filler: usize| {
-        let envelope = Envelope {
-            uid: "00000000-0000-4000-8000-000000000000".into(),
-            timestamp: now().0,
-            expiration: 300,
-            source: Some(Address::of(from)),
-            destination: Some(Address::of(to)),
-            message: Some(envelope::Message::Response(Response {})),
-            payload: Some(Payload::Plain(vec![7; filler])),
-            ..Envelope::default()
-        };
-        envelope.write()
-    };
-    let head = of(bytes).len() - bytes;
-    Bytes::from(of(bytes - head))
+    let head = envelope(from, to, bytes).write().len() - bytes;
+    Bytes::from(envelope(from, to, bytes - head).write())
 }
 
 /// Medians in nanoseconds.
@@ -118,7 +120,8 @@ pub async fn measure() -> Result<Value> {
     let far = tokio::spawn(async move {
         while far.next().await.is_some_and(|frame| frame.is_ok()) && far.send(Message::Binary(back.clone())).await.is_ok() {}
     });
-    let (mut calls, mut echoes) = (Vec::new(), Vec::new());
+    let (signer, mut signed) = (identity(1), envelope(1, 2, bytes));
+    let (mut calls, mut echoes, mut signatures) = (Vec::new(), Vec::new(), Vec::new());
     // One beside the other: whatever else the machine does meets both.
     for round in 0..WARM + ROUNDS {
         let started = Instant::now();
@@ -128,11 +131,19 @@ pub async fn measure() -> Result<Value> {
         near.send(Message::Binary(there.clone())).await?;
         near.next().await.context("the echo ended")??;
         let echo = started.elapsed();
+        // What a call cannot do without: its request and its answer are signed and verified.
+        let started = Instant::now();
+        for _ in 0..2 {
+            signer.sign_envelope(&mut signed);
+            ensure!(is_signed_by(&signed, &signer.account()), "a signature does not verify");
+        }
+        let signing = started.elapsed();
         if round >= WARM {
             calls.push(call);
             echoes.push(echo);
+            signatures.push(signing);
         }
     }
     far.abort();
-    Ok(json!({ "call_ns": median(calls), "echo_ns": median(echoes), "bytes": bytes }))
+    Ok(json!({ "call_ns": median(calls), "echo_ns": median(echoes), "signatures_ns": median(signatures), "bytes": bytes }))
 }

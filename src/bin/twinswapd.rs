@@ -9,6 +9,7 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use swap_contract::port::ChainError;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -18,6 +19,7 @@ use twinswap::config::{Config, FILE_NAME, RunAs, TEMPLATE, default_data_dir, env
 use twinswap::engine::host::{Host, System};
 use twinswap::engine::{StartError, keys, lock_folder};
 use twinswap::rpc::{Guard, Server, TOKEN_FILE, Token, serve};
+use twinswap::store::StoreError;
 
 const HELP: &str = "\
 Examples:
@@ -82,7 +84,7 @@ impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         let code = match error.downcast_ref::<StartError>() {
             Some(StartError::Locked { .. }) => 4,
-            Some(StartError::OtherNetwork { .. } | StartError::Chain(swap_contract::port::ChainError::WrongNetwork { .. })) => 5,
+            Some(StartError::Store(StoreError::Pinned { .. }) | StartError::Chain(ChainError::WrongNetwork { .. })) => 5,
             Some(StartError::Config(_)) => 2,
             Some(StartError::Folder { .. } | StartError::Store(_) | StartError::Chain(_)) | None => 1,
         };

@@ -211,7 +211,7 @@ impl Gossip {
         let hops = if asked.way == Way::Earlier { hops.max(2) } else { hops };
         let tags = &seek.search.document().tags;
         for listing in listings.into_iter().take(MAX_LISTINGS) {
-            let subject = listing.document().subject.clone();
+            let subject = listing.document().subject;
             if subject == self.me || subject == seek.search.document().seeker || !listing.document().fits(tags) {
                 continue;
             }
@@ -324,7 +324,7 @@ impl Gossip {
         let mut known: Vec<Checked<Listing>> = self.listing.iter().filter(is_asked_for).cloned().collect();
         let contacts = self.contacts.fitting(&search.tags, now).filter(is_asked_for);
         known.extend(contacts.choose_multiple(&mut self.rng, MAX_LISTINGS - known.len()).into_iter().cloned());
-        let have: BTreeSet<Account> = known.iter().map(|listing| listing.document().subject.clone()).collect();
+        let have: BTreeSet<Account> = known.iter().map(|listing| listing.document().subject).collect();
         let all_of = (key(&search.tags), FIRST)..=(key(&search.tags), LAST);
         let cached = self.listings.range(all_of).map(|(_, listing)| listing).filter(is_asked_for);
         let others = cached.filter(|listing| !have.contains(&listing.document().subject));

@@ -162,7 +162,7 @@ impl Engine {
     pub(super) fn ask_for_word(&self, row: &OrderRow) {
         if self.0.accept.needs_word(row) {
             let why = self.0.accept.outside(row).unwrap_or_else(|| "every order does".into());
-            info!(order = %row.signed.document.id(), why, until = row.decide_at.0, "the order waits for its owner: `twinswap order confirm` or `order refuse`");
+            info!(order = %row.id, why, until = row.decide_at.0, "the order waits for its owner: `twinswap order confirm` or `order refuse`");
         }
     }
 }

@@ -57,7 +57,7 @@ impl Engine {
         let now = self.now();
         let mut rounds: BTreeMap<(OfferId, UnixTime), Round> = BTreeMap::new();
         for row in received {
-            let id = row.signed.document.id();
+            let id = row.id;
             match row.state {
                 OrderState::Waiting if row.decide_at <= now => {
                     rounds.entry((row.signed.document.offer, row.decide_at)).or_default().shown.push(row);
@@ -150,10 +150,10 @@ impl Engine {
 
     /// Signs which orders a round has, once. Says when that was.
     async fn close(&self, offer: OfferId, decide_at: UnixTime, round: &Round) -> Result<UnixTime, ApiError> {
-        if let Some((_, at)) = self.store().closing(&offer, decide_at).await? {
+        if let Some(at) = self.store().round(&offer, decide_at).await?.closed_at {
             return Ok(at);
         }
-        let shown = round.shown.iter().map(|row| row.signed.document.id());
+        let shown = round.shown.iter().map(|row| row.id);
         let orders = shown.chain(round.sealed.iter().copied()).collect();
         let (document, now) = (Closing { network: self.rules().network, offer, decide_at, orders }, self.now());
         let signed = Signed { signature: self.keys().sign(&document), document };
@@ -172,7 +172,7 @@ impl Engine {
         let (mut sats, mut units, mut open) = (Sats(0), Units(0), self.open_with().await?);
         let chosen = decision.orders.iter().filter(|order| order.verdict == Verdict::Chosen);
         for considered in chosen {
-            let Some(row) = rows.iter().find(|row| row.signed.document.id() == considered.order) else { continue };
+            let Some(row) = rows.iter().find(|row| row.id == considered.order) else { continue };
             let taker = row.signed.document.delegate;
             if let Some(reason) = open.is_full(&taker, &self.0.accept) {
                 return Ok(Some((considered.order, reason)));
@@ -229,7 +229,7 @@ impl Engine {
     /// The taker's side: keeps what the maker has signed about an order, if it is right. Trade does not depend on it: what is agreed
     /// on is in the contract.
     pub(super) async fn note_choice(&self, row: &OrderRow, answer: &OrderAnswer) -> Result<(), ApiError> {
-        let order = row.signed.document.id();
+        let order = row.id;
         let mut acknowledged = row.acknowledgement.as_ref().map(|signed| signed.document.clone());
         if let (None, Some(signed)) = (&acknowledged, &answer.acknowledgement) {
             match signed.verify(&row.offer, &order, &self.rules()) {
@@ -261,15 +261,16 @@ impl Engine {
     /// Keeps and passes on what proves that a maker has cheated, if its own signatures do.
     async fn accuse(&self, row: &OrderRow, decision: &Signed<Decision>) -> Result<(), ApiError> {
         let (maker, mut proofs) = (row.offer.delegate, Vec::new());
-        if let Some(acknowledgement) = self.store().order(&row.signed.document.id()).await?.and_then(|row| row.acknowledgement) {
+        if let Some(acknowledgement) = self.store().order(&row.id).await?.and_then(|row| row.acknowledgement) {
             let (acknowledgement, decision) = (Box::new(acknowledgement), Box::new(decision.clone()));
             proofs.push(Misdeed::OrderLeftOut { maker, acknowledgement, decision });
         }
         let Decision { offer, decide_at, .. } = &decision.document;
-        if let Some((closing, _)) = self.store().closing(offer, *decide_at).await? {
+        let kept = self.store().round(offer, *decide_at).await?;
+        if let Some(closing) = kept.closing {
             proofs.push(Misdeed::RoundChanged { maker, closing: Box::new(closing), decision: Box::new(decision.clone()) });
         }
-        if let Some(one) = self.store().decision(offer, *decide_at).await? {
+        if let Some(one) = kept.decision {
             proofs.push(Misdeed::TwoDecisions { maker, one: Box::new(one), other: Box::new(decision.clone()) });
         }
         for proof in proofs.iter().filter(|proof| proof.check(&self.rules().network).is_ok()) {
@@ -293,9 +294,12 @@ impl Engine {
         if decision.leaves_out(acknowledged) {
             return unfair("it leaves this order out, or counts another reputation than it was acknowledged with");
         }
-        let closing = self.store().closing(&decision.offer, decision.decide_at).await?;
-        if closing.is_some_and(|(signed, _)| signed.document.is_broken_by(decision)) {
+        let kept = self.store().round(&decision.offer, decision.decide_at).await?;
+        if kept.closing.is_some_and(|signed| signed.document.is_broken_by(decision)) {
             return unfair("it is on other orders than those that the round was closed with");
+        }
+        if kept.decision.is_some_and(|signed| signed.document != *decision) {
+            return unfair("the maker has signed another decision about the same round");
         }
         let is_chosen = decision.verdict(&acknowledged.order) == Some(&Verdict::Chosen);
         match state {
@@ -309,11 +313,6 @@ impl Engine {
             | OrderState::Refused
             | OrderState::Expired
             | OrderState::Cancelled => {}
-        }
-        if let Some(kept) = self.store().decision(&decision.offer, decision.decide_at).await?
-            && kept.document != *decision
-        {
-            return unfair("the maker has signed another decision about the same round");
         }
         let Some(beacon) = decision.beacon else { return Ok(()) };
         match self.chains().beta.first_final_block(ChainTime::from_secs(decision.decide_at.0)).await? {

@@ -6,17 +6,15 @@ use super::host::{Deed, Moment};
 use crate::api::{Countersign, Direction, OfferState, OfferView, OrderAnswer, OrderState, OrderSubmit, OrderView, PlaceOrder, SealOrder};
 use crate::bus::BusError;
 use crate::error::ApiError;
-use crate::store::{NewOrder, NewSwap, OrderRow};
+use crate::store::{NewSwap, OrderRow};
 use futures::StreamExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 use swap_contract::bytes::{OrderId, Salt};
 use swap_contract::document::{Asset, Closing, Contract, MAX_CONSIDERED, Order, Role, SealedOrder, Signed, SignedContract, verify_party};
-use swap_contract::leg::Side;
 use swap_contract::port::SwapKeys;
 use swap_contract::swap::Swap;
-use swap_contract::time::UnixTime;
 use tracing::{debug, info, warn};
 
 /// How often waiting orders are looked at.
@@ -25,6 +23,22 @@ const TICK: Duration = Duration::from_millis(500);
 pub(super) const MAX_WAITING: usize = MAX_CONSIDERED;
 /// Makers that are asked at the same time.
 const CONCURRENT_CALLS: usize = 16;
+
+/// Money that is not free.
+#[derive(Debug, Default)]
+pub(super) struct Reserved {
+    pub(super) sats: u64,
+    pub(super) units: u64,
+    /// Coins that open swaps spend.
+    pub(super) inputs: Vec<String>,
+}
+
+impl Reserved {
+    fn add(&mut self, sats: u64, units: u64) {
+        self.sats = self.sats.saturating_add(sats);
+        self.units = self.units.saturating_add(units);
+    }
+}
 
 impl Engine {
     /// Takes a maker's offer: signs an order, stores it and sends it.
@@ -63,22 +77,12 @@ impl Engine {
         self.check_funds(gives, sats, order.amount).await?;
         let signed = Signed { signature: self.keys().sign(&order), document: order };
         let id = signed.document.id();
-        let new = NewOrder {
-            direction: Direction::Placed,
-            offer,
-            signed,
-            reach: submit.reach.clone(),
-            sealed: submit.sealed,
-            decide_at: UnixTime(0),
-            acknowledgement: None,
-            now: rules.now,
-        };
-        self.keep("order", self.store().insert_order(&new)).await?;
-        info!(order = %id, reach = submit.reach, sealed = submit.sealed, "order placed");
-        let row = self.store().order(&id).await?.ok_or(ApiError::NotFound { what: "order" })?;
-        match self.hand_in(&row).await {
+        let new = OrderRow { reach: submit.reach, sealed: submit.sealed, ..OrderRow::new(Direction::Placed, id, offer, signed) };
+        self.keep("order", self.store().insert_order(&new, rules.now)).await?;
+        info!(order = %id, reach = new.reach, sealed = new.sealed, "order placed");
+        match self.hand_in(&new).await {
             Ok(answer) => {
-                if let Err(failure) = self.note_choice(&row, &answer).await {
+                if let Err(failure) = self.note_choice(&new, &answer).await {
                     debug!(order = %id, %failure, "the maker's word is not kept yet");
                 }
             }
@@ -112,10 +116,12 @@ impl Engine {
         if contract.document.countersign_by.plus(self.policy().clock_skew) < self.now() {
             return Err(ApiError::WrongState { reason: "the contract was to be signed earlier".into() });
         }
+        verify_party(&contract.document, &contract.document.taker, &countersign.signature)?;
         self.begin(countersign.order, contract, countersign.signature, true).await?;
         self.order_answer(countersign.order).await
     }
 
+    /// The contract's signatures are this party's own and one that was verified when it came.
     async fn begin(
         &self,
         order: OrderId,
@@ -124,7 +130,7 @@ impl Engine {
         agreed: bool,
     ) -> Result<(), ApiError> {
         let signed = SignedContract { document: contract.document, maker: contract.signature, taker };
-        let document = signed.verify()?.clone();
+        let document = signed.document.clone();
         let role = document.role_of(&self.account()).ok_or(ApiError::WrongState { reason: "not a party".into() })?;
         let new = NewSwap { contract: signed, order, swap: Swap::new(document, role), agreed, now: self.now() };
         self.ask(|reply| Command::Begin(Box::new(new), reply)).await?.map_err(|error| match error {
@@ -165,7 +171,7 @@ impl Engine {
         let count = placed.len();
         futures::stream::iter(placed)
             .for_each_concurrent(at_once, async |row| {
-                let id = row.signed.document.id();
+                let id = row.id;
                 if let Err(failure) = self.pursue(row).await {
                     debug!(order = %id, %failure, "no answer yet");
                 }
@@ -176,8 +182,7 @@ impl Engine {
 
     /// The taker's side.
     async fn pursue(&self, row: OrderRow) -> Result<(), ApiError> {
-        let order = &row.signed.document;
-        let id = order.id();
+        let (id, order) = (row.id, &row.signed.document);
         let answer: Result<OrderAnswer, ApiError> = self.call(&row.reach, "order.answer", &crate::api::ById { id }).await;
         let noted = match &answer {
             Ok(answer) => self.note_choice(&row, answer).await,
@@ -200,13 +205,13 @@ impl Engine {
                 if !self.move_order(&id, (OrderState::Waiting, OrderState::Offered), None, Some(&contract)).await? {
                     return Ok(());
                 }
-                self.countersign(id, contract).await
+                self.countersign(&row, &contract).await
             }
-            (OrderState::Offered, Ok(OrderAnswer { state: OrderState::Offered, .. })) => match row.contract {
-                Some(contract) => self.countersign(id, contract).await,
+            (OrderState::Offered, Ok(OrderAnswer { state: OrderState::Offered, .. })) => match &row.contract {
+                Some(contract) => self.countersign(&row, contract).await,
                 None => Ok(()),
             },
-            (OrderState::Offered, Ok(OrderAnswer { state: OrderState::Agreed, .. })) => match row.contract {
+            (OrderState::Offered, Ok(OrderAnswer { state: OrderState::Agreed, .. })) => match &row.contract {
                 Some(contract) => self.conclude(id, contract).await,
                 None => Ok(()),
             },
@@ -255,10 +260,10 @@ impl Engine {
     /// Shows the maker what it has the seal of, once it has signed which orders are in the round: no other can join them that knows
     /// this one.
     async fn reveal(&self, row: &OrderRow, closing: &Closing) -> Result<(), ApiError> {
-        let id = row.signed.document.id();
+        let id = row.id;
         let Some(row) = self.store().order(&id).await?.filter(|row| row.state == OrderState::Waiting) else { return Ok(()) };
-        let kept = self.store().closing(&row.signed.document.offer, row.decide_at).await?;
-        if kept.is_none_or(|(kept, _)| kept.document != *closing) {
+        let kept = self.store().round(&row.signed.document.offer, row.decide_at).await?.closing;
+        if kept.is_none_or(|kept| kept.document != *closing) {
             warn!(order = %id, "the maker has not closed the round as it has to, or otherwise before; the order stays sealed");
             return Ok(());
         }
@@ -282,26 +287,26 @@ impl Engine {
 
     /// Signs and sends. A participant watches before it sends: the maker may fund at once. An initiator begins only when it
     /// knows that the maker holds its signature: it would fund for nobody otherwise.
-    async fn countersign(&self, order: OrderId, contract: Signed<Contract>) -> Result<(), ApiError> {
-        let document = &contract.document;
+    async fn countersign(&self, row: &OrderRow, contract: &Signed<Contract>) -> Result<(), ApiError> {
+        let (order, document) = (row.id, &contract.document);
         let signature = self.keys().sign(document);
-        let reach = self.store().order(&order).await?.map(|row| row.reach).unwrap_or_default();
         let participant = document.role_of(&self.account()) == Some(Role::Participant);
-        if participant && !self.store().has_swap(&document.id()).await? {
+        let id = document.id();
+        if participant && !self.store().has_swap(&id).await? {
             self.begin(order, contract.clone(), signature.clone(), false).await?;
         }
-        let countersign = Countersign { order, contract: document.id(), signature };
-        let answer: OrderAnswer = self.call(&reach, "contract.countersign", &countersign).await?;
+        let countersign = Countersign { order, contract: id, signature };
+        let answer: OrderAnswer = self.call(&row.reach, "contract.countersign", &countersign).await?;
         match answer.state {
             OrderState::Agreed => self.conclude(order, contract).await,
             OrderState::Waiting | OrderState::Offered | OrderState::Refused | OrderState::Expired | OrderState::Cancelled => Ok(()),
         }
     }
 
-    async fn conclude(&self, order: OrderId, contract: Signed<Contract>) -> Result<(), ApiError> {
+    async fn conclude(&self, order: OrderId, contract: &Signed<Contract>) -> Result<(), ApiError> {
         if !self.store().has_swap(&contract.document.id()).await? {
             let signature = self.keys().sign(&contract.document);
-            return self.begin(order, contract, signature, true).await;
+            return self.begin(order, contract.clone(), signature, true).await;
         }
         self.move_order(&order, (OrderState::Offered, OrderState::Agreed), None, None).await?;
         Ok(())
@@ -311,37 +316,29 @@ impl Engine {
         Ok(self.store().pending_orders(direction).await?)
     }
 
-    /// Money promised and not yet sent: (satoshis, TFT units). Swaps that still need their funding, contracts on offer, and
-    /// orders that wait.
-    pub(super) async fn reserved(&self) -> Result<(u64, u64), ApiError> {
-        let (mut sats, mut units) = (0u64, 0u64);
-        let mut open = std::collections::BTreeSet::new();
-        for stored in self.store().open_swaps().await? {
-            let (s, u) = super::views::still_to_fund(&stored.swap);
-            // A funding that has left is in the wallet's own books.
-            let left = stored.outbox.iter().any(|row| row.step.side() == Side::Alpha && !row.inputs.is_empty());
-            sats = sats.saturating_add(if left { 0 } else { s });
-            units = units.saturating_add(u);
-            open.insert(stored.swap.id());
-        }
-        let mut pending = self.pending(Direction::Placed).await?;
-        pending.extend(self.pending(Direction::Received).await?);
-        for row in pending {
-            if row.swap().is_some_and(|id| open.contains(&id)) {
-                continue;
-            }
+    /// Money promised and not yet sent: swaps that still need their funding, contracts on offer, and orders that wait.
+    pub(super) async fn reserved(&self) -> Result<Reserved, ApiError> {
+        let mut reserved = Reserved::default();
+        // Before the swaps: what becomes one in between is counted twice, this once, rather than not at all.
+        for row in self.store().promised_orders().await? {
             let order = &row.signed.document;
-            let gives = match (row.direction, row.state) {
-                (Direction::Placed, _) => Order::gives(&row.offer),
-                (Direction::Received, OrderState::Offered) => row.offer.gives,
-                (Direction::Received, _) => continue,
+            let gives = match row.direction {
+                Direction::Placed => Order::gives(&row.offer),
+                Direction::Received => row.offer.gives,
             };
             match gives {
-                Asset::Btc => sats = sats.saturating_add(order.price.cost(order.amount).unwrap_or_default().0),
-                Asset::Tft => units = units.saturating_add(order.amount.0),
+                Asset::Btc => reserved.add(order.price.cost(order.amount).unwrap_or_default().0, 0),
+                Asset::Tft => reserved.add(0, order.amount.0),
             }
         }
-        Ok((sats, units))
+        for stored in self.store().open_swaps().await? {
+            let (sats, units) = super::views::still_to_fund(&stored.swap);
+            let spent: Vec<String> = stored.outbox.into_iter().flat_map(|row| row.inputs).collect();
+            // A funding that has left is in the wallet's own books.
+            reserved.add(if spent.is_empty() { sats } else { 0 }, units);
+            reserved.inputs.extend(spent);
+        }
+        Ok(reserved)
     }
 
     /// Stores a document, with the moments before and behind it.

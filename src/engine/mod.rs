@@ -263,8 +263,7 @@ impl Engine {
 
     /// Money on both chains.
     pub async fn wallet_balances(&self) -> Result<Balances, ApiError> {
-        let inputs = self.0.store.reserved_inputs().await?;
-        let (sats, units) = self.reserved().await?;
+        let market::Reserved { sats, units, inputs } = self.reserved().await?;
         let view = |balance: swap_contract::port::Balance, reserved: u64| BalanceView {
             confirmed: balance.confirmed,
             pending: balance.pending,

@@ -5,7 +5,7 @@ use crate::api::{
     AmountPair, BrowseOffers, Deadlines, ListQuery, OfferPreview, OfferState, OfferSubmit, OfferTerms, OfferView, Page, StepCost, UsdLot,
 };
 use crate::error::ApiError;
-use crate::store::StoreError;
+use crate::store::{OfferRow, StoreError};
 use swap_contract::amount::{Sats, Units};
 use swap_contract::bytes::OfferId;
 use swap_contract::document::{Asset, Document, Offer, Role, Sequence, Signed};
@@ -67,7 +67,8 @@ impl Engine {
         if offer.reach != self.reach() {
             return Err(ApiError::InvalidParams { field: "reach", reason: format!("this engine is reached at {}", self.reach()) });
         }
-        if self.store().offer(&offer.id()).await?.is_some() || offer.sequence.0 <= self.store().newest_sequence(&offer.owner).await? {
+        // An offer that was taken before is no newer than the newest.
+        if offer.sequence.0 <= self.store().newest_sequence(&offer.owner).await? {
             return Err(ApiError::Replayed { what: "offer" });
         }
         let least = offer.cost(offer.min).unwrap_or_default();
@@ -75,13 +76,14 @@ impl Engine {
             return Err(ApiError::BelowMinimum { sats: least.0, min_sats: min_sats.0 });
         }
         self.check_funds(offer.gives, offer.cost(offer.max).unwrap_or_default(), offer.max).await?;
-        let id = offer.id();
-        self.keep("offer", self.store().insert_offer(&signed, rules.now)).await.map_err(|error| match error {
+        let new = OfferRow { id: offer.id(), signed, cancelled: false, taken: 0 };
+        self.keep("offer", self.store().insert_offer(&new, rules.now)).await.map_err(|error| match error {
             StoreError::Exists { .. } => ApiError::Replayed { what: "offer" },
             other => ApiError::Store(other),
         })?;
-        tracing::info!(offer = %id, gives = ?signed.document.gives, max = %signed.document.max, "offer is open");
-        self.offer_get(id).await
+        let offer = &new.signed.document;
+        tracing::info!(offer = %new.id, gives = ?offer.gives, max = %offer.max, "offer is open");
+        Ok(super::views::offer_view(&new, self.now()))
     }
 
     /// What a counterparty offers, as it tells.
@@ -96,7 +98,7 @@ impl Engine {
         let now = self.now();
         let rows = self.store().offer_page(&after, limit, query.open_only.then_some(now)).await?;
         let full = rows.len() == usize::try_from(limit).unwrap_or(usize::MAX);
-        let next = rows.last().filter(|_| full).map(|row| row.signed.document.id().to_string());
+        let next = rows.last().filter(|_| full).map(|row| row.id.to_string());
         let items = rows.iter().map(|row| super::views::offer_view(row, now));
         let items = items.filter(|view| !query.open_only || view.state == OfferState::Open).collect();
         Ok(Page { items, next })

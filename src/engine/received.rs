@@ -5,9 +5,9 @@ use super::Engine;
 use super::market::MAX_WAITING;
 use crate::api::{Direction, OfferState, OrderAnswer, OrderState, PlaceOrder, SealOrder};
 use crate::error::ApiError;
-use crate::store::{NewOrder, OrderInRound, OrderRow, SealedRow};
-use swap_contract::bytes::{OfferId, OrderId};
-use swap_contract::document::{Account, Acknowledgement, DocumentError, Offer, Order, SealedOrder, Signed};
+use crate::store::{OfferRow, OrderInRound, OrderRow, SealedRow, SignedRound};
+use swap_contract::bytes::OrderId;
+use swap_contract::document::{Account, Acknowledgement, DocumentError, Order, SealedOrder, Signed};
 use swap_contract::time::UnixTime;
 use tracing::info;
 
@@ -56,16 +56,16 @@ impl Engine {
             None => {
                 // An owner signs for itself, and not for the delegate that it names.
                 let taker = (order.owner == order.delegate).then_some(order.delegate);
-                (self.acknowledge(&offer, id, taker.as_ref(), MAX_WAITING).await?, false)
+                (self.acknowledge(&row, id, taker.as_ref(), MAX_WAITING).await?, false)
             }
         };
-        let (decide_at, acknowledgement) = (acknowledgement.document.decide_at, Some(acknowledgement));
-        let (direction, signed, reach, now) = (Direction::Received, place.signed, String::new(), rules.now);
-        let new = NewOrder { direction, offer, signed, reach, sealed, decide_at, acknowledgement, now };
-        self.keep("order", self.store().insert_order(&new)).await?;
+        let decide_at = acknowledgement.document.decide_at;
+        let new = OrderRow::new(Direction::Received, id, offer, place.signed);
+        let new = OrderRow { sealed, decide_at, acknowledgement: Some(acknowledgement), ..new };
+        self.keep("order", self.store().insert_order(&new, rules.now)).await?;
         info!(order = %id, sealed, "order received");
-        if !sealed && let Some(row) = self.store().order(&id).await? {
-            self.ask_for_word(&row);
+        if !sealed {
+            self.ask_for_word(&new);
         }
         self.order_answer(id).await
     }
@@ -98,7 +98,7 @@ impl Engine {
         if view.state != OfferState::Open {
             return Err(ApiError::WrongState { reason: format!("the offer is {:?}", view.state).to_lowercase() });
         }
-        let acknowledgement = self.acknowledge(offer, id, Some(&seal.signed.document.delegate), MAX_SEALED).await?;
+        let acknowledgement = self.acknowledge(&row, id, Some(&seal.signed.document.delegate), MAX_SEALED).await?;
         let sealed = SealedRow { signed: seal.signed, acknowledgement };
         // What expired is refused from then on: it need not be known again.
         let expired = UnixTime(rules.now.0.saturating_sub(rules.policy.clock_skew.0 / 1000));
@@ -122,8 +122,7 @@ impl Engine {
 
     async fn sealed_answer(&self, row: SealedRow) -> Result<OrderAnswer, ApiError> {
         let (offer, decide_at) = row.round();
-        let closing = self.store().closing(&offer, decide_at).await?.map(|(signed, _)| signed);
-        let decision = self.store().decision(&offer, decide_at).await?;
+        let SignedRound { closing, decision, .. } = self.store().round(&offer, decide_at).await?;
         let (state, reason) = match &decision {
             Some(_) => (OrderState::Refused, Some(NOT_REVEALED.to_owned())),
             None => (OrderState::Waiting, None),
@@ -138,9 +137,9 @@ impl Engine {
             return Err(DocumentError::Mismatch { field: "order", reason: "it was sealed as another".into() }.into());
         }
         let (offer, decide_at) = sealed.round();
-        let decided = self.store().decision(&offer, decide_at).await?.is_some();
-        let late = self.store().closing(&offer, decide_at).await?.is_some_and(|(_, at)| self.is_over(at));
-        if decided || late { Err(ApiError::WrongState { reason: NOT_REVEALED.into() }) } else { Ok(()) }
+        let SignedRound { closed_at, decision, .. } = self.store().round(&offer, decide_at).await?;
+        let late = closed_at.is_some_and(|at| self.is_over(at));
+        if decision.is_some() || late { Err(ApiError::WrongState { reason: NOT_REVEALED.into() }) } else { Ok(()) }
     }
 
     /// Whether the time to reveal is over in a round that was closed at a moment. An engine that was off takes no time from anybody.
@@ -152,16 +151,13 @@ impl Engine {
     /// the offer, and under all offers ten times as many. It is never in a round that has been closed or drawn already, or may have been.
     async fn acknowledge(
         &self,
-        offer: &Offer,
+        offer: &OfferRow,
         order: OrderId,
         taker: Option<&Account>,
         most: usize,
     ) -> Result<Signed<Acknowledgement>, ApiError> {
-        let (offer, period) = (offer.id(), offer.waiting_period);
-        let received = self.pending(Direction::Received).await?;
-        let open = received.iter().filter(|row| row.state == OrderState::Waiting);
-        let mut waiting: Vec<(OfferId, UnixTime)> = open.map(|row| (row.signed.document.offer, row.decide_at)).collect();
-        waiting.extend(self.store().sealed_orders().await?.iter().map(SealedRow::round));
+        let (offer, period) = (offer.id, offer.signed.document.waiting_period);
+        let waiting = self.store().waiting().await?;
         let same: Vec<UnixTime> = waiting.iter().filter(|(of, _)| *of == offer).map(|(_, decide_at)| *decide_at).collect();
         if same.len() >= most || waiting.len() >= most * 10 {
             return Err(ApiError::TooMany { what: "waiting orders" });

@@ -47,16 +47,6 @@ pub enum StartError {
     /// A chain's node is not the one that is configured.
     #[error(transparent)]
     Chain(#[from] ChainError),
-    /// The data folder belongs to other networks or another account.
-    #[error("the data folder is of {name} {pinned}, not {found}; use another data folder")]
-    OtherNetwork {
-        /// What differs.
-        name: &'static str,
-        /// What the folder is of.
-        pinned: String,
-        /// What the nodes or the keys are of.
-        found: String,
-    },
     /// The config does not make sense.
     #[error("config: {0}")]
     Config(String),
@@ -139,9 +129,8 @@ impl Engine {
             parts;
         let chains = if copies.watch.is_watcher { exits_only(&chains, &store) } else { chains };
         let news = Arc::new(tokio::sync::Notify::new());
-        pin(&store, "account", &keys.account().to_string()).await?;
-        pin(&store, "bitcoin", &network.bitcoin.to_string()).await?;
-        pin(&store, "tfchain", &network.tfchain.to_string()).await?;
+        let (account, Network { bitcoin, tfchain }) = (keys.account().to_string(), network);
+        store.pin(&[("account", account), ("bitcoin", bitcoin.to_string()), ("tfchain", tfchain.to_string())]).await?;
         let doubt = super::doubt::Doubt::at_start(&store, &keys, &*host, &*bus, &copies, network).await?;
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let (tips_in, tips) = watch::channel((None, None));
@@ -232,15 +221,6 @@ impl Engine {
 fn exits_only(chains: &Chains, store: &Store) -> Chains {
     let exits = |chain: &Arc<dyn SwapChain>| Arc::new(Exits::new(chain.clone(), store.clone()));
     Chains { alpha: exits(&chains.alpha), beta: exits(&chains.beta) }
-}
-
-/// Pins a fact at the first start and checks it at every later one.
-async fn pin(store: &Store, name: &'static str, found: &str) -> Result<(), StartError> {
-    match store.meta(name).await? {
-        None => Ok(store.set_meta(name, found).await?),
-        Some(pinned) if pinned == found => Ok(()),
-        Some(pinned) => Err(StartError::OtherNetwork { name, pinned, found: found.to_owned() }),
-    }
 }
 
 /// Takes the data folder for this process, and says in the lock file who has it. Released when the file is dropped.

@@ -116,7 +116,7 @@ pub(super) fn offer_view(row: &OfferRow, now: UnixTime) -> OfferView {
         () if remaining < offer.min.0 => OfferState::Filled,
         () => OfferState::Open,
     };
-    OfferView { id: offer.id(), state, remaining: Units(remaining), signed: row.signed.clone() }
+    OfferView { id: row.id, state, remaining: Units(remaining), signed: row.signed.clone() }
 }
 
 pub(super) fn order_view(row: &OrderRow, accept: &AcceptSettings) -> OrderView {
@@ -124,7 +124,7 @@ pub(super) fn order_view(row: &OrderRow, accept: &AcceptSettings) -> OrderView {
     let is_waiting = (row.direction, row.state) == (Direction::Received, OrderState::Waiting);
     let sats = order.price.cost(order.amount).unwrap_or(Sats(0));
     OrderView {
-        id: order.id(),
+        id: row.id,
         direction: row.direction,
         state: row.state,
         reason: row.reason.clone(),

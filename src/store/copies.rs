@@ -1,6 +1,6 @@
 //! Copies of contracts: those kept for others, who keeps this engine's own, and swaps that come back from a copy.
 
-use super::{Durability, Store, StoreError, exists_or, from_json, json, to_db};
+use super::{Durability, Store, StoreError, exists_or, from_json, json, stored_id, to_db};
 use sqlx::{Connection, Sqlite, Transaction};
 use swap_contract::bytes::SwapId;
 use swap_contract::document::{Account, SealedCopy, Signed, SignedContract};
@@ -189,8 +189,7 @@ pub(super) async fn insert_restored(
 }
 
 pub(super) fn swap_ids(rows: Vec<String>) -> Result<Vec<SwapId>, StoreError> {
-    let corrupt = |id: &str, error| StoreError::Corrupt { table: "swaps", reason: format!("id {id}: {error}") };
-    rows.into_iter().map(|id| id.parse().map_err(|error: swap_contract::bytes::NotHex| corrupt(&id, error))).collect()
+    rows.iter().map(|id| stored_id("swaps", id)).collect()
 }
 
 async fn write_event(tx: &mut Transaction<'_, Sqlite>, swap: &str, seq: i64, event: &Event) -> Result<(), StoreError> {

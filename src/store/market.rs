@@ -1,8 +1,8 @@
 //! Offers and orders.
 
-use super::{Store, StoreError, exists_or, from_json, json, to_db};
+use super::{Store, StoreError, exists_or, from_json, json, stored_id, to_db};
 use serde::{Deserialize, Serialize};
-use sqlx::{Connection, FromRow};
+use sqlx::FromRow;
 use swap_contract::amount::Units;
 use swap_contract::bytes::{Hashlock, OfferId, OrderId, SwapId};
 use swap_contract::document::{Account, Acknowledgement, Closing, Contract, Decision, Offer, Order, Signed};
@@ -13,33 +13,14 @@ use crate::api::{Direction, OrderState};
 /// An offer of this engine's owners.
 #[derive(Clone, Debug)]
 pub struct OfferRow {
+    /// The document's id.
+    pub id: OfferId,
     /// The document.
     pub signed: Signed<Offer>,
     /// Whether the owner took it back.
     pub cancelled: bool,
     /// TFT units in orders under it that are offered a contract or agreed on.
     pub taken: u64,
-}
-
-/// A new order.
-#[derive(Clone, Debug)]
-pub struct NewOrder {
-    /// Who placed it.
-    pub direction: Direction,
-    /// The offer it takes.
-    pub offer: Offer,
-    /// The document.
-    pub signed: Signed<Order>,
-    /// The maker's address, for placed orders.
-    pub reach: String,
-    /// Whether the maker has, or had, its seal first.
-    pub sealed: bool,
-    /// End of the waiting period: 0 for placed orders, until the maker says.
-    pub decide_at: UnixTime,
-    /// The maker's word that it will be considered, for received orders.
-    pub acknowledgement: Option<Signed<Acknowledgement>>,
-    /// This computer's clock.
-    pub now: UnixTime,
 }
 
 /// What the owner says to a received order before it is decided on.
@@ -52,9 +33,11 @@ pub enum OwnerWord {
     Refused(String),
 }
 
-/// An order as it was stored.
+/// An order as it is stored.
 #[derive(Clone, Debug)]
 pub struct OrderRow {
+    /// The document's id.
+    pub id: OrderId,
     /// Who placed it.
     pub direction: Direction,
     /// The offer it takes.
@@ -90,6 +73,17 @@ pub struct OrderInRound {
     pub decision: Option<Signed<Decision>>,
 }
 
+/// What a maker has signed about a round.
+#[derive(Clone, Debug)]
+pub struct SignedRound {
+    /// Which orders it has, if it was closed.
+    pub closing: Option<Signed<Closing>>,
+    /// When that was.
+    pub closed_at: Option<UnixTime>,
+    /// How it was decided, if it was.
+    pub decision: Option<Signed<Decision>>,
+}
+
 /// What becomes of one order of a round.
 #[derive(Clone, Debug)]
 pub struct Decided {
@@ -100,6 +94,24 @@ pub struct Decided {
 }
 
 impl OrderRow {
+    /// An order that is new.
+    pub fn new(direction: Direction, id: OrderId, offer: Offer, signed: Signed<Order>) -> Self {
+        Self {
+            id,
+            direction,
+            offer,
+            signed,
+            reach: String::new(),
+            state: OrderState::Waiting,
+            sealed: false,
+            reason: None,
+            decide_at: UnixTime(0),
+            acknowledgement: None,
+            contract: None,
+            word: None,
+        }
+    }
+
     /// What the taker's reputation counts, as the maker has signed it with its word on the order.
     pub fn reputation(&self) -> u64 {
         self.acknowledgement.as_ref().map_or(0, |signed| signed.document.reputation)
@@ -113,6 +125,7 @@ impl OrderRow {
 
 #[derive(FromRow)]
 struct OfferDbRow {
+    id: String,
     signed: String,
     cancelled: i64,
     amounts: String,
@@ -120,6 +133,7 @@ struct OfferDbRow {
 
 #[derive(FromRow)]
 struct OrderDbRow {
+    id: String,
     direction: String,
     offer: String,
     signed: String,
@@ -134,6 +148,22 @@ struct OrderDbRow {
 }
 
 #[derive(FromRow)]
+struct RoundDbRow {
+    closing: Option<String>,
+    closed_at: Option<i64>,
+    decision: Option<String>,
+}
+
+/// What becomes of an order, as the trigger of `choices` reads it.
+#[derive(Serialize)]
+struct AnswerDbRow<'a> {
+    id: OrderId,
+    state: &'static str,
+    reason: Option<&'a str>,
+    contract: Option<String>,
+}
+
+#[derive(FromRow)]
 struct InRoundDbRow {
     #[sqlx(flatten)]
     order: OrderDbRow,
@@ -145,7 +175,7 @@ struct InRoundDbRow {
 macro_rules! offers {
     ($which:literal) => {
         concat!(
-            "SELECT o.signed, o.cancelled, (SELECT json_group_array(CASE WHEN json_valid(r.signed) THEN json_extract(r.signed, ",
+            "SELECT o.id, o.signed, o.cancelled, (SELECT json_group_array(CASE WHEN json_valid(r.signed) THEN json_extract(r.signed, ",
             "'$.document.amount') END) FROM orders r WHERE r.offer_id = o.id AND r.direction = 'received' AND r.state IN ('offered', 'agreed')) AS amounts FROM offers o WHERE ",
             $which
         )
@@ -157,29 +187,52 @@ const OFFER_PAGE: &str = offers!(
     ($2 = '' OR (o.created_at, o.id) < (SELECT b.created_at, b.id FROM offers b WHERE b.id = $2)) \
     ORDER BY o.created_at DESC, o.id DESC LIMIT +$3"
 );
-const ORDERS_PENDING: &str = "SELECT direction, offer, signed, reach, state, reason, decide_at, acknowledgement, contract, sealed, word FROM orders \
-    WHERE state IN ('waiting', 'offered') AND direction = $1 ORDER BY created_at, id LIMIT 2000";
-const ORDER_BY_ID: &str =
-    "SELECT direction, offer, signed, reach, state, reason, decide_at, acknowledgement, contract, sealed, word FROM orders WHERE id = $1";
-const ORDER_IN_ROUND: &str = "SELECT o.direction, o.offer, o.signed, o.reach, o.state, o.reason, o.decide_at, o.acknowledgement, o.contract, o.sealed, o.word, \
-    c.signed AS closing, d.signed AS decision FROM orders o \
+
+macro_rules! orders {
+    ($more:literal) => {
+        concat!(
+            "SELECT o.id, o.direction, o.offer, o.signed, o.reach, o.state, o.reason, o.decide_at, o.acknowledgement, o.contract, o.sealed, o.word",
+            $more
+        )
+    };
+}
+const ORDERS_PENDING: &str =
+    orders!(" FROM orders o WHERE o.state IN ('waiting', 'offered') AND o.direction = $1 ORDER BY o.created_at, o.id LIMIT 2000");
+/// What a swap of an order still needs is counted with the swap.
+const ORDERS_PROMISED: &str = orders!(
+    " FROM orders o WHERE ((o.state IN ('waiting', 'offered') AND o.direction = 'placed') OR (o.state = 'offered' AND o.direction = 'received')) \
+    AND NOT EXISTS (SELECT 1 FROM swaps s WHERE s.order_id = o.id AND s.ended = 0)"
+);
+const ORDER_BY_ID: &str = orders!(" FROM orders o WHERE o.id = $1");
+const ORDER_IN_ROUND: &str = orders!(
+    ", c.signed AS closing, d.signed AS decision FROM orders o \
     LEFT JOIN closings c ON c.offer_id = o.offer_id AND c.decide_at = o.decide_at \
-    LEFT JOIN decisions d ON d.offer_id = o.offer_id AND d.decide_at = o.decide_at WHERE o.id = $1";
-const ORDER_PAGE: &str = "SELECT o.direction, o.offer, o.signed, o.reach, o.state, o.reason, o.decide_at, o.acknowledgement, o.contract, o.sealed, o.word FROM orders o \
-    WHERE ($1 = 0 OR o.state IN ('waiting', 'offered')) AND \
+    LEFT JOIN decisions d ON d.offer_id = o.offer_id AND d.decide_at = o.decide_at WHERE o.id = $1"
+);
+const ORDER_PAGE: &str = orders!(
+    " FROM orders o WHERE ($1 = 0 OR o.state IN ('waiting', 'offered')) AND \
     ($2 = '' OR (o.created_at, o.id) < (SELECT b.created_at, b.id FROM orders b WHERE b.id = $2)) \
-    ORDER BY o.created_at DESC, o.id DESC LIMIT +$3";
+    ORDER BY o.created_at DESC, o.id DESC LIMIT +$3"
+);
+/// The rounds of orders that wait, open or sealed.
+const WAITING: &str = "SELECT offer_id, decide_at FROM orders WHERE state = 'waiting' AND direction = 'received' UNION ALL \
+    SELECT offer_id, decide_at FROM sealed_orders s WHERE NOT EXISTS \
+    (SELECT 1 FROM decisions d WHERE d.offer_id = s.offer_id AND d.decide_at = s.decide_at) LIMIT 4000";
+const ROUND: &str = "SELECT c.signed AS closing, c.at AS closed_at, d.signed AS decision FROM (SELECT $1 AS offer_id, $2 AS decide_at) r \
+    LEFT JOIN closings c ON c.offer_id = r.offer_id AND c.decide_at = r.decide_at \
+    LEFT JOIN decisions d ON d.offer_id = r.offer_id AND d.decide_at = r.decide_at";
+const DECIDE: &str = "INSERT INTO choices (offer_id, decide_at, signed, answers) VALUES ($1, $2, $3, $4)";
 const LAST_ROUND: &str = "SELECT MAX(decide_at) FROM (SELECT decide_at FROM decisions WHERE offer_id = $1 \
     UNION ALL SELECT decide_at FROM closings WHERE offer_id = $1)";
 
 impl Store {
     /// Stores a new offer. Refuses one that was taken before.
-    pub async fn insert_offer(&self, signed: &Signed<Offer>, now: UnixTime) -> Result<(), StoreError> {
-        let offer = &signed.document;
+    pub async fn insert_offer(&self, new: &OfferRow, now: UnixTime) -> Result<(), StoreError> {
+        let offer = &new.signed.document;
         sqlx::query("INSERT INTO offers (id, owner, signed, sequence, expires_at, created_at) VALUES ($1, $2, $3, $4, $5, $6)")
-            .bind(offer.id().to_string())
+            .bind(new.id.to_string())
             .bind(offer.owner.to_string())
-            .bind(json(signed))
+            .bind(json(&new.signed))
             .bind(to_db(offer.sequence.0))
             .bind(to_db(offer.expires_at.0))
             .bind(to_db(now.0))
@@ -232,20 +285,20 @@ impl Store {
     }
 
     /// Stores a new order: a received one in place of its seal. Refuses one that was taken before.
-    pub async fn insert_order(&self, new: &NewOrder) -> Result<(), StoreError> {
+    pub async fn insert_order(&self, new: &OrderRow, now: UnixTime) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO orders (id, direction, offer_id, offer, signed, reach, state, decide_at, acknowledgement, created_at, sealed) \
              VALUES ($1, $2, $3, $4, $5, $6, 'waiting', $7, $8, $9, $10)",
         )
-        .bind(new.signed.document.id().to_string())
+        .bind(new.id.to_string())
         .bind(direction_name(new.direction))
-        .bind(new.offer.id().to_string())
+        .bind(new.signed.document.offer.to_string())
         .bind(json(&new.offer))
         .bind(json(&new.signed))
         .bind(&new.reach)
         .bind(to_db(new.decide_at.0))
         .bind(new.acknowledgement.as_ref().map(json))
-        .bind(to_db(new.now.0))
+        .bind(to_db(now.0))
         .bind(i64::from(new.sealed))
         .execute(&mut *self.connection().await?)
         .await
@@ -302,41 +355,38 @@ impl Store {
     /// # Errors
     /// [`StoreError::Exists`] if there was a decision already.
     pub async fn decide_orders(&self, signed: &Signed<Decision>, decided: &[Decided]) -> Result<(), StoreError> {
-        let mut connection = self.connection().await?;
-        let mut tx = connection.begin().await?;
-        insert_decision(signed).execute(&mut *tx).await.map_err(exists_or)?;
-        for Decided { id, answer } in decided {
-            let (state, reason, contract) = match answer {
-                Ok(contract) => (OrderState::Offered, None, Some(json(contract))),
-                Err(reason) => (OrderState::Refused, Some(reason), None),
-            };
-            sqlx::query("UPDATE orders SET state = $1, reason = $2, contract = $3 WHERE id = $4 AND state = 'waiting'")
-                .bind(state_name(state))
-                .bind(reason)
-                .bind(contract)
-                .bind(id.to_string())
-                .execute(&mut *tx)
-                .await?;
-        }
-        Ok(tx.commit().await?)
+        let answers: Vec<AnswerDbRow> = decided.iter().map(answer_row).collect();
+        let Decision { offer, decide_at, .. } = &signed.document;
+        sqlx::query(DECIDE)
+            .bind(offer.to_string())
+            .bind(to_db(decide_at.0))
+            .bind(json(signed))
+            .bind(json(&answers))
+            .execute(&mut *self.connection().await?)
+            .await
+            .map_err(exists_or)?;
+        Ok(())
     }
 
     /// Keeps another maker's decision. The first of a round stays.
     pub async fn keep_decision(&self, signed: &Signed<Decision>) -> Result<(), StoreError> {
-        match insert_decision(signed).execute(&mut *self.connection().await?).await.map_err(exists_or) {
-            Ok(_) | Err(StoreError::Exists { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// How a round was decided.
-    pub async fn decision(&self, offer: &OfferId, decide_at: UnixTime) -> Result<Option<Signed<Decision>>, StoreError> {
-        let found: Option<String> = sqlx::query_scalar("SELECT signed FROM decisions WHERE offer_id = $1 AND decide_at = $2")
+        let Decision { offer, decide_at, .. } = &signed.document;
+        sqlx::query("INSERT INTO decisions (offer_id, decide_at, signed) VALUES ($1, $2, $3) ON CONFLICT (offer_id, decide_at) DO NOTHING")
             .bind(offer.to_string())
             .bind(to_db(decide_at.0))
-            .fetch_optional(&mut *self.connection().await?)
+            .bind(json(signed))
+            .execute(&mut *self.connection().await?)
             .await?;
-        found.map(|text| from_json("decisions", &text)).transpose()
+        Ok(())
+    }
+
+    /// What the maker of an offer has signed about a round of it.
+    pub async fn round(&self, offer: &OfferId, decide_at: UnixTime) -> Result<SignedRound, StoreError> {
+        let row: RoundDbRow =
+            sqlx::query_as(ROUND).bind(offer.to_string()).bind(to_db(decide_at.0)).fetch_one(&mut *self.connection().await?).await?;
+        let closing = row.closing.map(|text| from_json("closings", &text)).transpose()?;
+        let decision = row.decision.map(|text| from_json("decisions", &text)).transpose()?;
+        Ok(SignedRound { closing, closed_at: row.closed_at.map(|at| UnixTime(at.unsigned_abs())), decision })
     }
 
     /// The last round of an offer that was closed or decided, if any was.
@@ -371,6 +421,18 @@ impl Store {
         rows.into_iter().map(order_row).collect()
     }
 
+    /// Orders whose money is promised and in no open swap yet: those placed, and those received that have a contract on offer.
+    pub async fn promised_orders(&self) -> Result<Vec<OrderRow>, StoreError> {
+        let rows: Vec<OrderDbRow> = sqlx::query_as(ORDERS_PROMISED).fetch_all(&mut *self.connection().await?).await?;
+        rows.into_iter().map(order_row).collect()
+    }
+
+    /// The rounds of all received orders that wait, open or sealed: more than an engine takes on at a time.
+    pub async fn waiting(&self) -> Result<Vec<(OfferId, UnixTime)>, StoreError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(WAITING).fetch_all(&mut *self.connection().await?).await?;
+        rows.into_iter().map(|(offer, decide_at)| Ok((stored_id("rounds", &offer)?, UnixTime(decide_at.unsigned_abs())))).collect()
+    }
+
     /// Orders, newest first, behind the one named `after`.
     pub async fn order_page(&self, after: &str, limit: u32, open_only: bool) -> Result<Vec<OrderRow>, StoreError> {
         let rows: Vec<OrderDbRow> = sqlx::query_as(ORDER_PAGE)
@@ -386,11 +448,12 @@ impl Store {
 fn offer_row(row: OfferDbRow) -> Result<OfferRow, StoreError> {
     let amounts: Vec<Units> = from_json("orders", &row.amounts)?;
     let taken = amounts.iter().fold(0, |taken: u64, amount| taken.saturating_add(amount.0));
-    Ok(OfferRow { signed: from_json("offers", &row.signed)?, cancelled: row.cancelled != 0, taken })
+    Ok(OfferRow { id: stored_id("offers", &row.id)?, signed: from_json("offers", &row.signed)?, cancelled: row.cancelled != 0, taken })
 }
 
 fn order_row(row: OrderDbRow) -> Result<OrderRow, StoreError> {
     Ok(OrderRow {
+        id: stored_id("orders", &row.id)?,
         direction: direction_by_name(&row.direction)?,
         offer: from_json("orders", &row.offer)?,
         signed: from_json("orders", &row.signed)?,
@@ -405,12 +468,12 @@ fn order_row(row: OrderDbRow) -> Result<OrderRow, StoreError> {
     })
 }
 
-fn insert_decision(signed: &Signed<Decision>) -> sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments> {
-    let Decision { offer, decide_at, .. } = &signed.document;
-    sqlx::query("INSERT INTO decisions (offer_id, decide_at, signed) VALUES ($1, $2, $3)")
-        .bind(offer.to_string())
-        .bind(to_db(decide_at.0))
-        .bind(json(signed))
+fn answer_row(Decided { id, answer }: &Decided) -> AnswerDbRow<'_> {
+    let (state, reason, contract) = match answer {
+        Ok(contract) => (OrderState::Offered, None, Some(json(contract))),
+        Err(reason) => (OrderState::Refused, Some(reason.as_str()), None),
+    };
+    AnswerDbRow { id: *id, state: state_name(state), reason, contract }
 }
 
 fn direction_name(direction: Direction) -> &'static str {

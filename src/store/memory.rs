@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use std::sync::Arc;
 
 /// Every row of every table, referring tables first.
-const CLEAR: &str = "DELETE FROM packages; DELETE FROM watchers; DELETE FROM watched; DELETE FROM handed_over; DELETE FROM copies; DELETE FROM reserved_inputs; DELETE FROM outbox; DELETE FROM events; \
+const ALL_ROWS: &str = "DELETE FROM packages; DELETE FROM watchers; DELETE FROM watched; DELETE FROM handed_over; DELETE FROM copies; DELETE FROM reserved_inputs; DELETE FROM outbox; DELETE FROM events; \
     DELETE FROM swaps; DELETE FROM orders; DELETE FROM decisions; DELETE FROM sealed_orders; DELETE FROM closings; DELETE FROM misdeeds; DELETE FROM receipts; DELETE FROM offers; DELETE FROM wallet_changes; DELETE FROM sqlite_sequence; \
     DELETE FROM cursors; DELETE FROM meta";
 
@@ -22,6 +22,11 @@ impl MemoryStore {
         let connections = Arc::new(Connections::new(options, 1));
         let store = Store { lazy: connections.clone(), durable: connections };
         store.migrate().await?;
+        // One statement that is prepared once.
+        let clear = format!(
+            "CREATE TEMP VIEW clearing (row) AS SELECT NULL; CREATE TEMP TRIGGER clear INSTEAD OF INSERT ON clearing BEGIN {ALL_ROWS}; END"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(clear)).execute(&mut *store.connection().await?).await?;
         Ok(Self(store))
     }
 
@@ -32,7 +37,7 @@ impl MemoryStore {
 
     /// Forgets everything. Nobody may be working with it.
     pub async fn clear(&self) -> Result<(), StoreError> {
-        sqlx::raw_sql(CLEAR).execute(&mut *self.0.connection().await?).await?;
+        sqlx::query("INSERT INTO clearing DEFAULT VALUES").execute(&mut *self.0.connection().await?).await?;
         Ok(())
     }
 }
@@ -53,7 +58,7 @@ mod tests {
                 .fetch_all(&mut *store.connection().await.unwrap())
                 .await
                 .unwrap();
-        let mut cleared: Vec<&str> = CLEAR.split(';').map(|delete| delete.trim().trim_start_matches("DELETE FROM ")).collect();
+        let mut cleared: Vec<&str> = ALL_ROWS.split(';').map(|delete| delete.trim().trim_start_matches("DELETE FROM ")).collect();
         cleared.sort_unstable();
         assert_eq!(cleared, tables);
     }

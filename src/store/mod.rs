@@ -14,7 +14,7 @@ mod swaps;
 mod wallet;
 mod watch;
 
-pub use market::{Decided, NewOrder, OfferRow, OrderInRound, OrderRow, OwnerWord};
+pub use market::{Decided, OfferRow, OrderInRound, OrderRow, OwnerWord, SignedRound};
 pub use memory::MemoryStore;
 pub use receipts::KeptReceipt;
 pub use sealed_orders::SealedRow;
@@ -23,9 +23,12 @@ pub use watch::Watched;
 
 use connections::{Connections, Lent};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
+use swap_contract::bytes::NotHex;
 use swap_contract::leg::Side;
 use swap_contract::time::Height;
 
@@ -50,6 +53,16 @@ pub enum StoreError {
         found: String,
         /// What it must be.
         expected: &'static str,
+    },
+    /// The database belongs to other networks or another account.
+    #[error("the data folder is of {name} {pinned}, not {found}; use another one (--data-dir)")]
+    Pinned {
+        /// What differs.
+        name: String,
+        /// What the database is of.
+        pinned: String,
+        /// What it was to be of.
+        found: String,
     },
     /// A row that this version cannot read.
     #[error("database row of {table}: {reason}")]
@@ -128,12 +141,37 @@ impl Store {
         if found == expected { Ok(()) } else { Err(StoreError::Unsafe { pragma, found, expected }) }
     }
 
-    /// A pinned fact, such as a genesis hash.
+    /// Pins facts, such as genesis hashes, the first time, and checks them from then on.
+    ///
+    /// # Errors
+    /// [`StoreError::Pinned`] if one of them is pinned otherwise.
+    pub async fn pin(&self, facts: &[(&str, String)]) -> Result<(), StoreError> {
+        let mut missing: BTreeMap<&str, &str> = facts.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let pinned: Vec<(String, String)> = sqlx::query_as("SELECT name, value FROM meta WHERE name IN (SELECT key FROM json_each($1))")
+            .bind(json(&missing))
+            .fetch_all(&mut *self.connection().await?)
+            .await?;
+        for (name, pinned) in pinned {
+            match missing.remove(name.as_str()) {
+                Some(found) if found != pinned => return Err(StoreError::Pinned { name, pinned, found: found.to_owned() }),
+                Some(_) | None => {}
+            }
+        }
+        if !missing.is_empty() {
+            sqlx::query("INSERT INTO meta (name, value) SELECT key, value FROM json_each($1)")
+                .bind(json(&missing))
+                .execute(&mut *self.connection().await?)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// A fact that was noted.
     pub async fn meta(&self, name: &str) -> Result<Option<String>, StoreError> {
         Ok(sqlx::query_scalar("SELECT value FROM meta WHERE name = $1").bind(name).fetch_optional(&mut *self.connection().await?).await?)
     }
 
-    /// Pins a fact.
+    /// Notes a fact.
     pub async fn set_meta(&self, name: &str, value: &str) -> Result<(), StoreError> {
         sqlx::query("INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
             .bind(name)
@@ -188,6 +226,11 @@ pub(crate) fn json<T: serde::Serialize>(value: &T) -> String {
 
 pub(crate) fn from_json<T: serde::de::DeserializeOwned>(table: &'static str, text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|error| StoreError::Corrupt { table, reason: error.to_string() })
+}
+
+/// What was stored as an id.
+pub(crate) fn stored_id<T: FromStr<Err = NotHex>>(table: &'static str, text: &str) -> Result<T, StoreError> {
+    text.parse().map_err(|error| StoreError::Corrupt { table, reason: format!("id {text}: {error}") })
 }
 
 pub(crate) fn exists_or(error: sqlx::Error) -> StoreError {

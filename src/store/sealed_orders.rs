@@ -1,7 +1,7 @@
 //! Orders that are sealed still, and with which orders a round was closed.
 
 use super::{Store, StoreError, exists_or, from_json, json, to_db};
-use sqlx::{Connection, FromRow};
+use sqlx::FromRow;
 use swap_contract::bytes::{OfferId, OrderId};
 use swap_contract::document::{Acknowledgement, Closing, SealedOrder, Signed};
 use swap_contract::time::UnixTime;
@@ -40,12 +40,10 @@ const CLOSE: &str =
     "INSERT INTO closings (offer_id, decide_at, signed, at) VALUES ($1, $2, $3, $4) ON CONFLICT (offer_id, decide_at) DO NOTHING";
 
 impl Store {
-    /// Stores a sealed order, and forgets those of decided rounds that expired by then. Refuses one that was taken before.
+    /// Forgets sealed orders of decided rounds that expired by then, and stores a new one. Refuses one that was taken before.
     pub async fn insert_sealed_order(&self, row: &SealedRow, now: UnixTime, expired: UnixTime) -> Result<(), StoreError> {
         let SealedOrder { offer, order, expires_at, .. } = &row.signed.document;
-        let mut connection = self.connection().await?;
-        let mut tx = connection.begin().await?;
-        sqlx::query(FORGET).bind(to_db(expired.0)).execute(&mut *tx).await?;
+        sqlx::query(FORGET).bind(to_db(expired.0)).execute(&mut *self.connection().await?).await?;
         sqlx::query(INSERT)
             .bind(order.to_string())
             .bind(offer.to_string())
@@ -54,10 +52,10 @@ impl Store {
             .bind(json(&row.acknowledgement))
             .bind(to_db(expires_at.0))
             .bind(to_db(now.0))
-            .execute(&mut *tx)
+            .execute(&mut *self.connection().await?)
             .await
             .map_err(exists_or)?;
-        Ok(tx.commit().await?)
+        Ok(())
     }
 
     /// One sealed order, as long as it is not revealed. Its round may be decided already.
@@ -83,16 +81,6 @@ impl Store {
             .execute(&mut *self.connection().await?)
             .await?;
         Ok(())
-    }
-
-    /// With which orders a round was closed, and when.
-    pub async fn closing(&self, offer: &OfferId, decide_at: UnixTime) -> Result<Option<(Signed<Closing>, UnixTime)>, StoreError> {
-        let found: Option<(String, i64)> = sqlx::query_as("SELECT signed, at FROM closings WHERE offer_id = $1 AND decide_at = $2")
-            .bind(offer.to_string())
-            .bind(to_db(decide_at.0))
-            .fetch_optional(&mut *self.connection().await?)
-            .await?;
-        found.map(|(text, at)| Ok((from_json("closings", &text)?, UnixTime(at.unsigned_abs())))).transpose()
     }
 }
 

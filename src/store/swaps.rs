@@ -1,8 +1,8 @@
 //! Swaps, their events and the outbox.
 
-use super::{Durability, Store, StoreError, exists_or, from_json, json, side_name, to_db};
+use super::{Durability, Store, StoreError, exists_or, from_json, json, side_name, stored_id, to_db};
+use serde::Deserialize;
 use sqlx::FromRow;
-use std::collections::BTreeMap;
 use swap_contract::bytes::{OrderId, SwapId};
 use swap_contract::document::SignedContract;
 use swap_contract::event::{Event, Step};
@@ -64,18 +64,19 @@ struct SwapDbRow {
     snapshot: String,
     seq: i64,
     created_at: i64,
+    outbox: String,
 }
 
-#[derive(FromRow)]
+/// A row of the outbox within its swap's row, in JSON.
+#[derive(Deserialize)]
 struct OutboxDbRow {
-    swap_id: String,
     step: String,
     tx: String,
-    bytes: Vec<u8>,
+    bytes: String,
     fee: i64,
     size: i64,
     fee_rate: i64,
-    inputs: Option<String>,
+    inputs: Option<Vec<String>>,
 }
 
 #[derive(FromRow)]
@@ -91,15 +92,27 @@ const COMMIT: &str = "INSERT INTO commits (swap_id, seq, at, event, snapshot, en
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
 const SEND: &str = "INSERT INTO sends (swap_id, step, tx, bytes, fee, size, fee_rate, inputs, updated_at) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-const SWAP_COLUMNS_OPEN: &str = "SELECT id, contract, snapshot, seq, created_at FROM swaps WHERE ended = 0 ORDER BY created_at, id";
-const SWAP_BY_ID: &str = "SELECT id, contract, snapshot, seq, created_at FROM swaps WHERE id = $1";
-const SWAP_PAGE: &str = "SELECT s.id, s.contract, s.snapshot, s.seq, s.created_at FROM swaps s WHERE ($1 = 0 OR s.ended = 0) AND \
-    ($2 = '' OR (s.created_at, s.id) < (SELECT b.created_at, b.id FROM swaps b WHERE b.id = $2)) \
-    ORDER BY s.created_at DESC, s.id DESC LIMIT +$3";
 
-const OUTBOX_OF: &str = "SELECT swap_id, step, tx, bytes, fee, size, fee_rate, CASE step WHEN 'fund_alpha' THEN \
-    (SELECT json_group_array(input ORDER BY input) FROM reserved_inputs r WHERE r.swap_id = outbox.swap_id) END AS inputs FROM outbox \
-    WHERE swap_id IN (SELECT value FROM json_each($1)) ORDER BY swap_id, step";
+/// With what they may have sent, as JSON.
+macro_rules! swaps {
+    ($which:literal) => {
+        concat!(
+            "SELECT s.id, s.contract, s.snapshot, s.seq, s.created_at, (SELECT json_group_array(json_object('step', o.step, 'tx', o.tx, ",
+            "'bytes', hex(o.bytes), 'fee', o.fee, 'size', o.size, 'fee_rate', o.fee_rate, 'inputs', json(CASE o.step WHEN 'fund_alpha' THEN ",
+            "(SELECT json_group_array(r.input ORDER BY r.input) FROM reserved_inputs r WHERE r.swap_id = s.id) END)) ORDER BY o.step) ",
+            "FROM outbox o WHERE o.swap_id = s.id) AS outbox FROM swaps s WHERE ",
+            $which
+        )
+    };
+}
+const SWAPS_OPEN: &str = swaps!("s.ended = 0 ORDER BY s.created_at, s.id");
+const SWAP_BY_ID: &str = swaps!("s.id = $1");
+// The outbox is read of those on the page alone.
+const SWAP_PAGE: &str = swaps!(
+    "s.id IN (SELECT p.id FROM swaps p WHERE ($1 = 0 OR p.ended = 0) AND \
+    ($2 = '' OR (p.created_at, p.id) < (SELECT b.created_at, b.id FROM swaps b WHERE b.id = $2)) \
+    ORDER BY p.created_at DESC, p.id DESC LIMIT +$3) ORDER BY s.created_at DESC, s.id DESC"
+);
 
 impl Store {
     /// Stores a new swap, and that its order is agreed, at once. Refuses a hashlock or an order that was used before.
@@ -108,7 +121,7 @@ impl Store {
         let contract = new.swap.contract();
         let followed = |side| cursors.iter().find(|(of, _)| *of == side).map(|(_, height)| to_db(height.0));
         sqlx::query(BEGIN)
-            .bind(contract.id().to_string())
+            .bind(new.swap.id().to_string())
             .bind(contract.hashlock().to_string())
             .bind(new.order.to_string())
             .bind(json(&new.contract))
@@ -177,8 +190,8 @@ impl Store {
 
     /// All swaps that have not ended, oldest first, with what they may have sent.
     pub async fn open_swaps(&self) -> Result<Vec<StoredSwap>, StoreError> {
-        let rows: Vec<SwapDbRow> = sqlx::query_as(SWAP_COLUMNS_OPEN).fetch_all(&mut *self.connection().await?).await?;
-        self.with_outbox(rows).await
+        let rows: Vec<SwapDbRow> = sqlx::query_as(SWAPS_OPEN).fetch_all(&mut *self.connection().await?).await?;
+        rows.into_iter().map(stored_swap).collect()
     }
 
     /// How many swaps have not ended.
@@ -187,15 +200,10 @@ impl Store {
         Ok(count.unsigned_abs())
     }
 
-    /// Coins that stored transactions of open swaps spend.
-    pub async fn reserved_inputs(&self) -> Result<Vec<String>, StoreError> {
-        Ok(sqlx::query_scalar("SELECT input FROM reserved_inputs ORDER BY input").fetch_all(&mut *self.connection().await?).await?)
-    }
-
     /// One swap.
     pub async fn swap(&self, id: &SwapId) -> Result<Option<StoredSwap>, StoreError> {
-        let rows: Vec<SwapDbRow> = sqlx::query_as(SWAP_BY_ID).bind(id.to_string()).fetch_all(&mut *self.connection().await?).await?;
-        Ok(self.with_outbox(rows).await?.pop())
+        let row: Option<SwapDbRow> = sqlx::query_as(SWAP_BY_ID).bind(id.to_string()).fetch_optional(&mut *self.connection().await?).await?;
+        row.map(stored_swap).transpose()
     }
 
     /// Whether a swap is stored.
@@ -215,7 +223,7 @@ impl Store {
             .bind(i64::from(limit))
             .fetch_all(&mut *self.connection().await?)
             .await?;
-        self.with_outbox(rows).await
+        rows.into_iter().map(stored_swap).collect()
     }
 
     /// A swap's events behind number `after`, oldest first.
@@ -231,45 +239,30 @@ impl Store {
             .map(|row| Ok((row.seq.unsigned_abs(), UnixTime(row.at.unsigned_abs()), from_json("events", &row.event)?)))
             .collect()
     }
+}
 
-    async fn with_outbox(&self, rows: Vec<SwapDbRow>) -> Result<Vec<StoredSwap>, StoreError> {
-        let mut outbox = self.outbox(&rows).await?;
-        rows.into_iter()
-            .map(|row| {
-                let contract: SignedContract = from_json("swaps", &row.contract)?;
-                let snapshot: Snapshot = from_json("swaps", &row.snapshot)?;
-                Ok(StoredSwap {
-                    swap: Swap::restore(contract.document, snapshot),
-                    seq: row.seq.unsigned_abs(),
-                    created_at: UnixTime(row.created_at.unsigned_abs()),
-                    outbox: outbox.remove(&row.id).unwrap_or_default(),
-                })
-            })
-            .collect()
-    }
+fn stored_swap(row: SwapDbRow) -> Result<StoredSwap, StoreError> {
+    let contract: SignedContract = from_json("swaps", &row.contract)?;
+    let snapshot: Snapshot = from_json("swaps", &row.snapshot)?;
+    let outbox: Vec<OutboxDbRow> = from_json("outbox", &row.outbox)?;
+    Ok(StoredSwap {
+        swap: Swap::restore(stored_id("swaps", &row.id)?, contract.document, snapshot),
+        seq: row.seq.unsigned_abs(),
+        created_at: UnixTime(row.created_at.unsigned_abs()),
+        outbox: outbox.into_iter().map(outbox_row).collect::<Result<_, _>>()?,
+    })
+}
 
-    /// What these swaps may have sent, by their ids.
-    async fn outbox(&self, swaps: &[SwapDbRow]) -> Result<BTreeMap<String, Vec<OutboxRow>>, StoreError> {
-        let mut outbox: BTreeMap<String, Vec<OutboxRow>> = BTreeMap::new();
-        if swaps.is_empty() {
-            return Ok(outbox);
-        }
-        let ids = json(&swaps.iter().map(|swap| &swap.id).collect::<Vec<_>>());
-        let rows: Vec<OutboxDbRow> = sqlx::query_as(OUTBOX_OF).bind(&ids).fetch_all(&mut *self.connection().await?).await?;
-        for row in rows {
-            let step = Step::by_name(&row.step)
-                .ok_or_else(|| StoreError::Corrupt { table: "outbox", reason: format!("no step is called {}", row.step) })?;
-            let inputs = row.inputs.map(|text| from_json("reserved_inputs", &text)).transpose()?.unwrap_or_default();
-            outbox.entry(row.swap_id).or_default().push(OutboxRow {
-                step,
-                tx: TxRef(row.tx),
-                bytes: row.bytes,
-                fee: row.fee.unsigned_abs(),
-                size: row.size.unsigned_abs(),
-                fee_rate: row.fee_rate.unsigned_abs(),
-                inputs,
-            });
-        }
-        Ok(outbox)
-    }
+fn outbox_row(row: OutboxDbRow) -> Result<OutboxRow, StoreError> {
+    let corrupt = |reason| StoreError::Corrupt { table: "outbox", reason };
+    let step = Step::by_name(&row.step).ok_or_else(|| corrupt(format!("no step is called {}", row.step)))?;
+    Ok(OutboxRow {
+        step,
+        tx: TxRef(row.tx),
+        bytes: hex::decode(&row.bytes).map_err(|error| corrupt(error.to_string()))?,
+        fee: row.fee.unsigned_abs(),
+        size: row.size.unsigned_abs(),
+        fee_rate: row.fee_rate.unsigned_abs(),
+        inputs: row.inputs.unwrap_or_default(),
+    })
 }

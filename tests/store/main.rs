@@ -1,5 +1,6 @@
 //! The database: what it refuses, and that a refusal leaves nothing behind.
 
+mod orders;
 mod watch;
 
 use std::path::Path;

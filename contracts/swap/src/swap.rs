@@ -61,10 +61,10 @@ impl Swap {
         }
     }
 
-    /// The swap as it was stored.
-    pub fn restore(contract: Contract, snapshot: Snapshot) -> Self {
+    /// The swap as it was stored, under its id.
+    pub fn restore(id: SwapId, contract: Contract, snapshot: Snapshot) -> Self {
         let Snapshot { role, alpha, beta, attempted, preimage, cancelled, restored, outcome } = snapshot;
-        Self { id: contract.id(), contract, role, alpha, beta, attempted, preimage, cancelled, restored, outcome }
+        Self { id, contract, role, alpha, beta, attempted, preimage, cancelled, restored, outcome }
     }
 
     /// What to store.

@@ -87,6 +87,7 @@ pub struct Sizes {
 pub struct RoundTrip {
     pub call_ns: u64,
     pub echo_ns: u64,
+    pub signatures_ns: u64,
     pub bytes: u64,
 }
 

@@ -27,7 +27,7 @@ pub fn database_rows(data: &[u8]) -> bool {
             contract = signed.document;
             swaps = [Role::Initiator, Role::Participant].map(|role| Swap::new(contract.clone(), role)).to_vec();
         } else if let Some(snapshot) = row::<Snapshot>(line) {
-            let swap = Swap::restore(contract.clone(), snapshot.clone());
+            let swap = Swap::restore(contract.id(), contract.clone(), snapshot.clone());
             assert_eq!(swap.snapshot(), snapshot);
             swaps.push(swap);
         } else if let Some(event) = row::<Event>(line) {

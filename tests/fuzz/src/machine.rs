@@ -35,7 +35,7 @@ pub fn machine(data: &[u8]) -> bool {
     }
     assert_eq!(Swap::replay(contract.clone(), role, journal.iter().cloned()).as_ref(), Ok(&swap));
     let stored: Snapshot = serde_json::from_str(&serde_json::to_string(&swap.snapshot()).unwrap()).unwrap();
-    assert_eq!(Swap::restore(contract, stored), swap);
+    assert_eq!(Swap::restore(swap.id(), contract, stored), swap);
     !journal.is_empty()
 }
 

@@ -269,7 +269,7 @@ fn crash(state: &State, rules: &Rules, role: Role) -> Option<State> {
     if !party.may_crash || state.budget.troubles == 0 {
         return None;
     }
-    let mind = Mind(Arc::new(Swap::restore(rules.contract.clone(), party.swap().snapshot())));
+    let mind = Mind(Arc::new(Swap::restore(party.swap().id(), rules.contract.clone(), party.swap().snapshot())));
     let mut next = state.clone();
     *next.player_mut(role) = Player::Honest(Party { mind, told: None, may_crash: false });
     next.crashed = true;

@@ -75,10 +75,10 @@ impl Document for Contract {
 }
 
 impl Contract {
-    /// The contract that follows from an offer and an order. `maker_key` and `hashlock` are the maker's own part: its Bitcoin
-    /// key, and its hashlock if it sells BTC. `alpha_now` is Bitcoin's median time past. T1 counts from the later of that and
-    /// this computer's clock: the median is usually an hour behind, and that hour would be missing from the time for alpha to
-    /// get deep, since beta's clock is not behind.
+    /// The contract that follows from an offer and an order under it ([`Order::check`]). `maker_key` and `maker_hashlock` are the
+    /// maker's own part: its Bitcoin key, and its hashlock if it sells BTC. `alpha_now` is Bitcoin's median time past. T1 counts
+    /// from the later of that and this computer's clock: the median is usually an hour behind, and that hour would be missing from
+    /// the time for alpha to get deep, since beta's clock is not behind.
     pub fn draw_up(
         offer: &Offer,
         order: &Order,
@@ -97,7 +97,7 @@ impl Contract {
         let refund_after = ChainTime::from_secs(start.plus(rules.policy.alpha_window).secs());
         Ok(Self {
             network: rules.network,
-            offer: offer.id(),
+            offer: order.offer,
             order: order.id(),
             maker: offer.delegate,
             taker: order.delegate,
@@ -112,8 +112,8 @@ impl Contract {
         })
     }
 
-    /// What the taker checks before it signs: every field is the one that follows from the offer and its own order, and the
-    /// fields the maker chose are within bounds. `alpha_now` is the taker's own view of Bitcoin's median time past.
+    /// What the taker checks before it signs: every field is the one that follows from the offer and its own order under it, and
+    /// the fields the maker chose are within bounds. `alpha_now` is the taker's own view of Bitcoin's median time past.
     pub fn check(&self, offer: &Offer, order: &Order, alpha_now: ChainTime, rules: &Rules) -> Result<(), DocumentError> {
         rules.check_network(&self.network)?;
         let maker_key = match offer.gives {

@@ -161,8 +161,11 @@ pub fn draw(beacon: Option<&Beacon>, offer: &OfferId, order: &OrderId) -> [u8; 3
 impl Decision {
     /// Ranks the orders and takes from the first on whatever is left for. Their verdicts matter only where they are refused or not
     /// revealed. The order in which they are given does not matter. A beacon is used only if [`needs_draw`].
-    pub fn make(offer: &Offer, decide_at: UnixTime, available: Units, beacon: Option<Beacon>, mut orders: Vec<Considered>) -> Self {
-        let id = offer.id();
+    pub fn make(offer: &Offer, decide_at: UnixTime, available: Units, beacon: Option<Beacon>, orders: Vec<Considered>) -> Self {
+        Self::of(offer.id(), offer, decide_at, available, beacon, orders)
+    }
+
+    fn of(id: OfferId, offer: &Offer, decide_at: UnixTime, available: Units, beacon: Option<Beacon>, mut orders: Vec<Considered>) -> Self {
         let beacon = beacon.filter(|_| needs_draw(available, &orders));
         orders.sort_by(|a, b| rank(offer.gives, &id, beacon.as_ref(), a, b));
         let mut left = available.0;
@@ -212,7 +215,7 @@ impl Decision {
         if self.beacon.is_some() != needs_draw(self.available, &self.orders) {
             return mismatch("beacon", "there iff the draw decides");
         }
-        let again = Self::make(offer, self.decide_at, self.available, self.beacon, self.orders.clone());
+        let again = Self::of(self.offer, offer, self.decide_at, self.available, self.beacon, self.orders.clone());
         if again == *self { Ok(()) } else { mismatch("orders", "by price, then by reputation, then by draw, as long as something is left") }
     }
 

@@ -86,11 +86,11 @@ impl Signed<SealedOrder> {
 }
 
 impl Signed<Closing> {
-    /// Checks that the maker says this of the round that an order was acknowledged for, and that the order is in it.
+    /// Checks that the maker says this of the round that an order under its offer was acknowledged for, and that the order is in it.
     pub fn verify(&self, offer: &Offer, acknowledged: &Acknowledgement) -> Result<&Closing, DocumentError> {
         let document = &self.document;
         let mismatch = |field, reason: &str| Err(DocumentError::Mismatch { field, reason: reason.to_owned() });
-        if document.network != offer.network || document.offer != offer.id() || document.decide_at != acknowledged.decide_at {
+        if (document.network, document.offer, document.decide_at) != (acknowledged.network, acknowledged.offer, acknowledged.decide_at) {
             return mismatch("closing", "it is about another round");
         }
         if !document.orders.contains(&acknowledged.order) {

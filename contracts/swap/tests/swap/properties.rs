@@ -258,7 +258,7 @@ proptest! {
         play(role, &moves, |_, _, board| {
             let json = serde_json::to_string(&board.swap.snapshot()).unwrap();
             let snapshot: Snapshot = serde_json::from_str(&json).unwrap();
-            assert_eq!(Swap::restore(board.swap.contract().clone(), snapshot), board.swap);
+            assert_eq!(Swap::restore(board.swap.id(), board.swap.contract().clone(), snapshot), board.swap);
         });
     }
 
