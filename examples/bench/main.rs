@@ -14,20 +14,34 @@ mod reaction;
 mod sizes;
 mod swaps;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
 
+/// What is measured runs where an engine's own tasks do: on the runtime's threads, not on the one that waits for them.
 #[tokio::main]
 async fn main() -> Result<()> {
-    let folder = std::env::args().nth(1).context("usage: bench FOLDER")?;
-    let folder = Path::new(&folder);
+    tokio::spawn(run(std::env::args().skip(1).collect())).await?
+}
+
+async fn run(args: Vec<String>) -> Result<()> {
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["relay", certificate] => bus::relay(Path::new(certificate)).await,
+        ["answer", relay] => bus::answer(relay).await,
+        ["ask", relay] => bus::ask(relay).await,
+        ["rmb", folder] => Ok(println!("{}", bus::measure(Path::new(folder)).await?)),
+        [folder] => measure(Path::new(folder)).await,
+        _ => bail!("usage: bench FOLDER, or bench rmb FOLDER"),
+    }
+}
+
+async fn measure(folder: &Path) -> Result<()> {
     let measured = json!({
         "b1": sizes::measure()?,
         "b3": durability::measure(folder).await?,
         "b6": reaction::measure(folder).await?,
-        "rmb": bus::measure().await?,
+        "rmb": bus::measure(folder).await?,
         "market": market::measure()?,
         "flood": flood::measure(folder).await?,
     });

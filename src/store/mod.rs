@@ -1,4 +1,5 @@
-//! The engine's memory: the only SQL. Every write is one transaction that is on the disk when it returns.
+//! The engine's memory: the only SQL. A write is whole or not at all, and on the disk when it returns, but for
+//! [`Durability::Later`].
 //!
 //! A limit that is bound is written `LIMIT +$1`: SQLite looks at the value of a bare parameter there when it plans, and so plans the
 //! statement anew each time it runs (`sqlite3ExprIsInteger`).
@@ -9,14 +10,16 @@ mod market;
 mod memory;
 mod misdeeds;
 mod receipts;
+mod rounds;
 mod sealed_orders;
 mod swaps;
 mod wallet;
 mod watch;
 
-pub use market::{Decided, OfferRow, OrderInRound, OrderRow, OwnerWord, SignedRound};
+pub use market::{OfferRow, OrderInRound, OrderRow, OwnerWord};
 pub use memory::MemoryStore;
 pub use receipts::KeptReceipt;
+pub use rounds::{Decided, SignedRound};
 pub use sealed_orders::SealedRow;
 pub use swaps::{NewSwap, OutboxRow, StoredSwap};
 pub use watch::Watched;

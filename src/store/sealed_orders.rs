@@ -1,9 +1,9 @@
-//! Orders that are sealed still, and with which orders a round was closed.
+//! Orders that are sealed still.
 
 use super::{Store, StoreError, exists_or, from_json, json, to_db};
 use sqlx::FromRow;
 use swap_contract::bytes::{OfferId, OrderId};
-use swap_contract::document::{Acknowledgement, Closing, SealedOrder, Signed};
+use swap_contract::document::{Acknowledgement, SealedOrder, Signed};
 use swap_contract::time::UnixTime;
 
 /// A sealed order that was received.
@@ -36,8 +36,6 @@ const UNDECIDED: &str = "SELECT signed, acknowledgement FROM sealed_orders s WHE
     (SELECT 1 FROM decisions d WHERE d.offer_id = s.offer_id AND d.decide_at = s.decide_at) ORDER BY created_at, id LIMIT 2000";
 const FORGET: &str = "DELETE FROM sealed_orders WHERE expires_at <= $1 AND EXISTS \
     (SELECT 1 FROM decisions d WHERE d.offer_id = sealed_orders.offer_id AND d.decide_at = sealed_orders.decide_at)";
-const CLOSE: &str =
-    "INSERT INTO closings (offer_id, decide_at, signed, at) VALUES ($1, $2, $3, $4) ON CONFLICT (offer_id, decide_at) DO NOTHING";
 
 impl Store {
     /// Forgets sealed orders of decided rounds that expired by then, and stores a new one. Refuses one that was taken before.
@@ -68,19 +66,6 @@ impl Store {
     pub async fn sealed_orders(&self) -> Result<Vec<SealedRow>, StoreError> {
         let rows: Vec<SealedDbRow> = sqlx::query_as(UNDECIDED).fetch_all(&mut *self.connection().await?).await?;
         rows.into_iter().map(sealed_row).collect()
-    }
-
-    /// Keeps with which orders a round was closed. The first of a round stays.
-    pub async fn keep_closing(&self, signed: &Signed<Closing>, now: UnixTime) -> Result<(), StoreError> {
-        let Closing { offer, decide_at, .. } = &signed.document;
-        sqlx::query(CLOSE)
-            .bind(offer.to_string())
-            .bind(to_db(decide_at.0))
-            .bind(json(signed))
-            .bind(to_db(now.0))
-            .execute(&mut *self.connection().await?)
-            .await?;
-        Ok(())
     }
 }
 

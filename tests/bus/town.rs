@@ -3,7 +3,7 @@
 use crate::house::House;
 use async_trait::async_trait;
 use rmb::{Identity, Twin, TwinId};
-use rmb_relay::{Options, Relay};
+use rmb_relay::{Options, Relay, SelfSigned};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -76,8 +76,10 @@ pub fn now() -> UnixTime {
 pub async fn relay(chain: &Chain, at: SocketAddr) -> Relay {
     for _ in 0..100 {
         if let Ok(socket) = TcpListener::bind(at).await {
+            let secure = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let tls = SelfSigned::new(&["localhost".to_owned()]).unwrap();
             let options = Options { domains: vec![DOMAIN.into()], ..Options::default() };
-            return Relay::start(socket, None, Arc::new(chain.clone()), options).unwrap();
+            return Relay::start(socket, Some((secure, tls)), Arc::new(chain.clone()), options).unwrap();
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -114,15 +116,19 @@ impl Town {
 }
 
 pub fn bus(chain: &Chain, relay: &Relay, id: TwinId) -> RmbBus {
+    bus_by(chain, &[format!("ws://{}/", relay.address())], id)
+}
+
+pub fn bus_by(chain: &Chain, relays: &[String], id: TwinId) -> RmbBus {
     let words = WORDS[usize::try_from(id).unwrap() - 1];
-    let relays = vec![format!("ws://{}/", relay.address()).parse().unwrap()];
+    let relays = relays.iter().map(|url| url.parse().unwrap()).collect();
     let twins = Arc::new(chain.clone());
     RmbBus::start(Settings { identity: identity(id, words), relays, follows_chain: false, look_every: LOOK_EVERY, twins, now })
 }
 
 pub async fn connected(bus: &RmbBus) {
     for _ in 0..500 {
-        if bus.counted().await.unwrap().0 > 0 {
+        if bus.counted().0 > 0 {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -2,16 +2,13 @@
 //!
 //! The key of two twins never changes: there is no forward secrecy, and whoever has one twin's words reads all of it.
 
-use aes_gcm::aead::{Aead, KeyInit};
-use aes_gcm::{Aes256Gcm, Key, Nonce};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use secp256k1::{PublicKey, SecretKey, ecdh};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-/// Bytes of the nonce, which comes first.
-const NONCE_BYTES: usize = 12;
-/// What sealing adds: the nonce and the tag.
-pub const OVERHEAD: usize = NONCE_BYTES + 16;
+/// What sealing adds: the nonce, which comes first, and the tag.
+pub const OVERHEAD: usize = NONCE_LEN + 16;
 
 /// The payload does not open: it is under another key, or was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +16,6 @@ pub const OVERHEAD: usize = NONCE_BYTES + 16;
 pub struct DoesNotOpen;
 
 /// The key of two twins.
-#[derive(Clone)]
 pub struct SharedKey(Zeroizing<[u8; 32]>);
 
 impl SharedKey {
@@ -29,15 +25,19 @@ impl SharedKey {
         Self(Zeroizing::new(Sha256::digest(&point[..32]).into()))
     }
 
-    fn cipher(&self) -> Aes256Gcm {
-        Aes256Gcm::new(Key::<Aes256Gcm>::from_slice(&self.0[..]))
+    fn cipher(&self) -> LessSafeKey {
+        LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &self.0[..]).expect("32 bytes are a key"))
     }
 
     /// `nonce || ciphertext || tag`, under a fresh random nonce.
     pub fn seal(&self, plain: &[u8]) -> Vec<u8> {
-        let nonce: [u8; NONCE_BYTES] = rand::random();
-        let sealed = self.cipher().encrypt(Nonce::from_slice(&nonce), plain).expect("a bounded message in memory can be encrypted");
-        [&nonce[..], &sealed].concat()
+        let nonce: [u8; NONCE_LEN] = rand::random();
+        let mut sealed = Vec::with_capacity(plain.len() + OVERHEAD);
+        sealed.extend(nonce);
+        sealed.extend(plain);
+        let tag = self.cipher().seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut sealed[NONCE_LEN..]);
+        sealed.extend(tag.expect("a bounded message in memory can be encrypted").as_ref());
+        sealed
     }
 
     /// What was sealed.
@@ -45,8 +45,12 @@ impl SharedKey {
     /// # Errors
     /// It was not sealed under this key.
     pub fn open(&self, sealed: &[u8]) -> Result<Vec<u8>, DoesNotOpen> {
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(DoesNotOpen)?;
-        self.cipher().decrypt(Nonce::from_slice(nonce), sealed).map_err(|_| DoesNotOpen)
+        let (nonce, sealed) = sealed.split_first_chunk().ok_or(DoesNotOpen)?;
+        let mut text = sealed.to_vec();
+        let plain = self.cipher().open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::empty(), &mut text);
+        let length = plain.map_err(|_| DoesNotOpen)?.len();
+        text.truncate(length);
+        Ok(text)
     }
 }
 

@@ -2,10 +2,10 @@
 
 use crate::e2e::SharedKey;
 use crate::envelope::Envelope;
-use crate::signature::{challenge, sr25519_bytes};
+use crate::signature::{challenge, sign};
 use crate::twin::TwinId;
+use schnorrkel::{ExpansionMode, Keypair, MiniSecretKey};
 use secp256k1::{PublicKey, SECP256K1, SecretKey};
-use subxt_signer::sr25519::Keypair;
 use swap_contract::document::Account;
 use zeroize::Zeroizing;
 
@@ -34,7 +34,7 @@ impl Identity {
     /// # Errors
     /// The bytes are no key.
     pub fn new(twin: TwinId, mini_secret: &Zeroizing<[u8; 32]>) -> Result<Self, NoKey> {
-        let account = Keypair::from_secret_key(**mini_secret).map_err(|_| NoKey)?;
+        let account = MiniSecretKey::from_bytes(&mini_secret[..]).map_err(|_| NoKey)?.expand_to_keypair(ExpansionMode::Ed25519);
         let seal = SecretKey::from_slice(&mini_secret[..]).map_err(|_| NoKey)?;
         let pk = seal.public_key(SECP256K1);
         Ok(Self { twin, account, seal, pk })
@@ -47,7 +47,7 @@ impl Identity {
 
     /// Its account.
     pub fn account(&self) -> Account {
-        Account(self.account.public_key().0)
+        Account(self.account.public.to_bytes())
     }
 
     /// Its public key for others to seal to, as it stands on the chain.
@@ -57,7 +57,7 @@ impl Identity {
 
     /// Signs a text: the kind of key, and the signature.
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
-        sr25519_bytes(&self.account.sign(message).0)
+        sign(&self.account, message)
     }
 
     /// Puts its signature on an envelope that is complete otherwise.

@@ -8,11 +8,16 @@
 
 use crate::envelope::{Address, Envelope, Message};
 use md5::{Digest, Md5};
-use swap_contract::document::{Account, Scheme, Signature};
+use schnorrkel::context::{SigningContext, signing_context};
+use schnorrkel::{Keypair, SignatureError};
+use std::sync::LazyLock;
+use swap_contract::document::Account;
 
 /// What the signature's first byte says: the kind of key.
 const ED25519: u8 = b'e';
 const SR25519: u8 = b's';
+/// Under which sr25519 keys sign everything on Substrate chains.
+static CONTEXT: LazyLock<SigningContext> = LazyLock::new(|| signing_context(b"substrate"));
 
 /// Digest of what is signed.
 pub type Challenge = [u8; 16];
@@ -59,30 +64,56 @@ fn add_address(hash: &mut Md5, address: Option<&Address>) {
 }
 
 /// The kind of key and the signature itself, as they are sent.
-pub fn sr25519_bytes(signature: &[u8; 64]) -> Vec<u8> {
-    [&[SR25519][..], signature].concat()
+pub(crate) fn sign(keys: &Keypair, message: &[u8]) -> Vec<u8> {
+    [&[SR25519][..], &keys.sign(CONTEXT.bytes(message)).to_bytes()].concat()
 }
 
-/// Whether `account` signed `message`, by the kind of key that the first byte names. Accounts of secp256k1 keys cannot sign here:
-/// an account is taken for the public key itself.
-pub fn verifies(account: &Account, message: &[u8], signature: &[u8]) -> bool {
-    let scheme = match signature.first() {
-        Some(&ED25519) => Scheme::Ed25519,
-        Some(&SR25519) => Scheme::Sr25519,
-        Some(_) | None => return false,
-    };
-    signature.len() == 65 && Signature::new(scheme, &signature[1..]).verifies_plain(account, message)
+/// An account's public key, decoded once for all that it signs. The account is taken for the key itself, so that accounts of
+/// secp256k1 keys, which are hashes, cannot sign here.
+#[derive(Clone, Debug)]
+pub struct VerifyingKey {
+    sr25519: Option<schnorrkel::PublicKey>,
+    ed25519: Option<ed25519_dalek::VerifyingKey>,
+}
+
+impl VerifyingKey {
+    /// Of an account.
+    pub fn new(Account(bytes): &Account) -> Self {
+        Self { sr25519: schnorrkel::PublicKey::from_bytes(bytes).ok(), ed25519: ed25519_dalek::VerifyingKey::from_bytes(bytes).ok() }
+    }
+
+    /// Whether it signed `message`, by the kind of key that the signature's first byte names.
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        let Some((kind, Ok(signature))) = signature.split_first().map(|(kind, rest)| (*kind, <[u8; 64]>::try_from(rest))) else {
+            return false;
+        };
+        match kind {
+            SR25519 => self.sr25519.is_some_and(|key| verifies_sr25519(&key, message, &signature).is_ok()),
+            ED25519 => self.ed25519.is_some_and(|key| key.verify_strict(message, &signature.into()).is_ok()),
+            _ => false,
+        }
+    }
+
+    /// Whether it signed an envelope with this digest.
+    pub fn has_signed(&self, envelope: &Envelope, digest: &Challenge) -> bool {
+        self.verifies(digest, envelope.signature.as_deref().unwrap_or_default())
+    }
+}
+
+fn verifies_sr25519(key: &schnorrkel::PublicKey, message: &[u8], signature: &[u8; 64]) -> Result<(), SignatureError> {
+    key.verify(CONTEXT.bytes(message), &schnorrkel::Signature::from_bytes(signature)?)
 }
 
 /// Whether `account` signed an envelope.
 pub fn is_signed_by(envelope: &Envelope, account: &Account) -> bool {
-    envelope.signature.as_ref().is_some_and(|signature| verifies(account, &challenge(envelope), signature))
+    VerifyingKey::new(account).has_signed(envelope, &challenge(envelope))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::envelope::{JSON, Payload, Request};
+    use ed25519_dalek::Signer;
 
     fn request() -> Envelope {
         Envelope {
@@ -147,7 +178,7 @@ mod tests {
         let account = Account(keys.public_key().0);
         let mut envelope = request();
         assert!(!is_signed_by(&envelope, &account), "no signature at all");
-        envelope.signature = Some(sr25519_bytes(&keys.sign(&challenge(&envelope)).0));
+        envelope.signature = Some([&[SR25519][..], &keys.sign(&challenge(&envelope)).0].concat());
         assert!(is_signed_by(&envelope, &account));
         assert!(!is_signed_by(&envelope, &Account(subxt_signer::sr25519::dev::bob().public_key().0)));
         for bad in [vec![], vec![b's'], vec![b'e'; 65], vec![b'x'; 65], vec![b's'; 66]] {
@@ -155,5 +186,21 @@ mod tests {
         }
         envelope.uid.push('x');
         assert!(!is_signed_by(&envelope, &account));
+    }
+
+    #[test]
+    fn an_ed25519_account_signs_with_its_own_prefix() {
+        let keys = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+        let account = Account(keys.verifying_key().to_bytes());
+        let signed = |prefix: u8, envelope: &Envelope| [&[prefix][..], &keys.sign(&challenge(envelope)).to_bytes()].concat();
+        let mut envelope = request();
+        envelope.signature = Some(signed(b'e', &envelope));
+        assert!(is_signed_by(&envelope, &account));
+        envelope.signature = Some(signed(b's', &envelope));
+        assert!(!is_signed_by(&envelope, &account));
+        // A key of small order, under which this signature would be everybody's.
+        let nobody = Account([&[1][..], &[0; 31]].concat().try_into().unwrap());
+        envelope.signature = Some([&[b'e', 1][..], &[0; 63]].concat());
+        assert!(!is_signed_by(&envelope, &nobody));
     }
 }

@@ -1,7 +1,7 @@
 //! The token with which a twin connects to a relay: a JWT whose header says RS512 and whose signature is the account's own.
 
 use crate::identity::Identity;
-use crate::signature;
+use crate::signature::VerifyingKey;
 use crate::twin::TwinId;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -107,7 +107,8 @@ impl Unverified<'_> {
     /// # Errors
     /// It did not.
     pub fn verify(self, account: &Account) -> Result<Claims, BadToken> {
-        if signature::verifies(account, self.signed.as_bytes(), &self.signature) { Ok(self.claims) } else { Err(BadToken::BadSignature) }
+        let key = VerifyingKey::new(account);
+        if key.verifies(self.signed.as_bytes(), &self.signature) { Ok(self.claims) } else { Err(BadToken::BadSignature) }
     }
 }
 

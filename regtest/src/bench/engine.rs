@@ -24,7 +24,7 @@ pub struct Measures {
     pub durability: Durability,
     #[serde(rename = "b6")]
     pub reaction: Reaction,
-    pub rmb: RoundTrip,
+    pub rmb: Rmb,
     pub market: Market,
     pub flood: Flood,
 }
@@ -80,6 +80,13 @@ pub struct Sizes {
     pub cooperative: u64,
     pub redeem_batch: u64,
     pub refund_batch: u64,
+}
+
+/// Over a relay with TLS, as those that the chain names are reached, and without.
+#[derive(Deserialize)]
+pub struct Rmb {
+    pub tls: RoundTrip,
+    pub plain: RoundTrip,
 }
 
 /// Medians.

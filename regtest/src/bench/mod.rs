@@ -16,7 +16,7 @@ use crate::demo::Output;
 use crate::progress::say;
 use crate::setup::{self, Parts};
 use crate::tool;
-use engine::Measures;
+use engine::{Measures, RoundTrip};
 use fsyncs::Counted;
 use report::{Goal, Measured, Report, Row};
 
@@ -113,14 +113,20 @@ fn reaction(own: &Measures) -> Vec<Row> {
 }
 
 fn bus(own: &Measures) -> Row {
-    let times = &own.rmb;
-    let (call, signatures, echo) = (micros(times.call_ns), micros(times.signatures_ns), micros(times.echo_ns));
+    let (times, plain) = (&own.rmb.tls, &own.rmb.plain);
+    let over = |times: &RoundTrip| format!("{} over {}", micros(times.call_ns), micros(times.echo_ns));
     Row {
         id: "B-rmb",
-        what: "call by way of a relay, over a bare echo of the same bytes through it".to_owned(),
+        what: "call by way of a relay (wss), over a bare echo of the same bytes through it".to_owned(),
         goal: Goal::at_most(300),
         measured: Measured::Ratio { of: times.call_ns, over: times.echo_ns },
-        details: format!("{call}, {signatures} of it two signatures and two verifications; {echo} for {} bytes", times.bytes),
+        details: format!(
+            "{}; two signatures and two verifications take {}; {} bytes; without TLS {}",
+            over(times),
+            micros(times.signatures_ns),
+            times.bytes,
+            over(plain)
+        ),
     }
 }
 

@@ -55,6 +55,8 @@ pub struct Making {
     data_dir: PathBuf,
     /// What goes into its config.
     args: Vec<String>,
+    /// Environment variables of the engine and of its commands.
+    env: Vec<(String, String)>,
     /// The file with its mnemonic: it survives the folder.
     words: PathBuf,
 }
@@ -84,8 +86,10 @@ pub fn prepare(
     args.extend(["--bitcoin-url".to_owned(), bitcoin.rpc_url.clone(), "--tfchain-url".into(), tfchain.ws_url.clone()]);
     args.extend(["--rpc-listen".to_owned(), format!("127.0.0.1:{}", ports.rpc)]);
     args.extend(["--bus-listen".to_owned(), format!("127.0.0.1:{}", ports.bus)]);
+    let mut env = vec![(PASSPHRASE.0.to_owned(), PASSPHRASE.1.to_owned())];
     if let Some(relay) = relay {
-        args.extend(["--relay".to_owned(), relay.url.clone()]);
+        args.extend(["--relay".to_owned(), relay.tls_url.clone()]);
+        env.push(("SSL_CERT_FILE".to_owned(), relay.certificate.display().to_string()));
     }
     if AGGREGATORS.contains(&who) {
         args.extend(["--role".to_owned(), "aggregator".into()]);
@@ -93,13 +97,14 @@ pub fn prepare(
     for (_, owner) in OWNERS.iter().filter(|(engine, _)| *engine == who) {
         args.extend(["--owner".to_owned(), (*owner).to_owned()]);
     }
-    let making = Making { twinswap: twinswap.clone(), data_dir: data.clone(), args, words: home.folder().join(format!("{who}.words")) };
+    let words = home.folder().join(format!("{who}.words"));
+    let making = Making { twinswap: twinswap.clone(), data_dir: data.clone(), args, env: env.clone(), words };
     let address = making.init()?;
     let spec = Spec {
         name: who.to_owned(),
         program: twinswapd,
         args: vec!["--data-dir".to_owned(), data.display().to_string()],
-        env: vec![(PASSPHRASE.0.to_owned(), PASSPHRASE.1.to_owned())],
+        env,
         log: home.log(who),
     };
     let state = EngineState {
@@ -176,7 +181,7 @@ impl Making {
     fn twin(&self) -> Result<u64> {
         let mut twin = Command::new(&self.twinswap);
         clear_engine_environment(&mut twin);
-        twin.args(["twin", "--json", "--data-dir"]).arg(&self.data_dir).env(PASSPHRASE.0, PASSPHRASE.1);
+        twin.args(["twin", "--json", "--data-dir"]).arg(&self.data_dir).envs(self.env.iter().cloned());
         let made: Value = serde_json::from_str(&output(twin)?).context("`twinswap twin --json` printed no JSON")?;
         made["twin"].as_u64().ok_or_else(|| anyhow!("`twinswap twin` told no twin: {made}"))
     }
@@ -206,7 +211,7 @@ impl Making {
     fn command(&self, subcommand: &str) -> Command {
         let mut command = Command::new(&self.twinswap);
         clear_engine_environment(&mut command);
-        command.args([subcommand, "--json", "--data-dir"]).arg(&self.data_dir).args(&self.args).env(PASSPHRASE.0, PASSPHRASE.1);
+        command.args([subcommand, "--json", "--data-dir"]).arg(&self.data_dir).args(&self.args).envs(self.env.iter().cloned());
         command
     }
 }

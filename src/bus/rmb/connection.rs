@@ -1,6 +1,6 @@
 //! One connection to one relay: dialled with a fresh token, frames in and out, until it breaks or is given up.
 
-use super::agent::Input;
+use super::driver::Driver;
 use ::rmb::envelope::MAX_FRAME_BYTES;
 use ::rmb::{Identity, token};
 use futures::{SinkExt, StreamExt};
@@ -77,18 +77,17 @@ pub(super) struct Dial {
 
 impl Dial {
     /// Waits, connects, carries frames both ways, and tells when it is over.
-    pub(super) async fn run(self, inputs: mpsc::Sender<Input>) {
+    pub(super) async fn run(self, driver: Arc<Driver>) {
         tokio::time::sleep(self.pause).await;
         match self.dial().await {
             Ok(socket) => {
                 tracing::info!(relay = %self.url, twin = self.identity.twin(), "connected to a relay");
-                let reason = self.carry(socket, &inputs).await;
+                let reason = self.carry(socket, &driver).await;
                 tracing::info!(relay = %self.url, reason, "the connection to a relay is over");
             }
             Err(reason) => tracing::info!(relay = %self.url, reason, "a relay cannot be reached; trying again"),
         }
-        // The agent may have stopped.
-        drop(inputs.send(Input::Disconnected(self.index)).await);
+        driver.disconnected(self.index);
     }
 
     async fn dial(&self) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, String> {
@@ -107,11 +106,9 @@ impl Dial {
         }
     }
 
-    async fn carry(&self, socket: WebSocketStream<MaybeTlsStream<TcpStream>>, inputs: &mpsc::Sender<Input>) -> String {
+    async fn carry(&self, socket: WebSocketStream<MaybeTlsStream<TcpStream>>, driver: &Arc<Driver>) -> String {
         let (sender, mut frames) = mpsc::channel(QUEUE);
-        if inputs.send(Input::Connected(self.index, sender)).await.is_err() {
-            return "the agent has stopped".into();
-        }
+        driver.connected(self.index, sender);
         let (mut outgoing, mut incoming) = socket.split();
         let receive = async {
             loop {
@@ -120,9 +117,9 @@ impl Dial {
                         tracing::debug!(relay = %self.url, bytes = frame.len(), "a frame that is too long is dropped");
                     }
                     Some(Ok(Message::Binary(frame))) => {
-                        if inputs.send(Input::Frame(self.index, frame.to_vec())).await.is_err() {
-                            return "the agent has stopped".into();
-                        }
+                        driver.frame(self.index, &frame);
+                        // Many may be there already: after a hundred or so others have their turn.
+                        tokio::task::coop::consume_budget().await;
                     }
                     Some(Ok(Message::Text(_))) => tracing::debug!(relay = %self.url, "a relay sent text, which is no envelope"),
                     // Answered by the library.
@@ -143,8 +140,10 @@ impl Dial {
             "it was silent, or another took its place".into()
         };
         tokio::select! {
-            reason = receive => reason,
+            // What is to leave leaves first, however much comes in.
+            biased;
             reason = send => reason,
+            reason = receive => reason,
         }
     }
 }

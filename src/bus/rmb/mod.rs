@@ -1,13 +1,13 @@
 //! The Reliable Message Bus: this engine is a twin on it, reached behind any router, with everything sealed from end to end.
 //!
-//! What an agent does is decided in the crate `rmb`; here are its sockets, its clock, its looks at the chain, and its service. One
-//! task owns the agent; connections, looks and served requests are tasks of their own that tell it what happened.
+//! What an agent does is decided in the crate `rmb`; here are its sockets, its clock, its looks at the chain, and its service.
+//! Connections, looks and served requests are tasks of their own, which tell the agent what happened.
 //!
 //! No message is stored: each follows from a row of the database (an order, a contract, a copy), and who pursues that row says it
 //! again until it is answered.
 
-mod agent;
 mod connection;
+mod driver;
 mod json;
 
 pub use json::ascii;
@@ -18,13 +18,12 @@ use crate::api::BusStatus;
 use ::rmb::agent::{CallError, Counters, Incoming};
 use ::rmb::envelope::Failure;
 use ::rmb::{Address, Identity, Twin, TwinId};
-use agent::Input;
 use async_trait::async_trait;
+use driver::Driver;
 use serde_json::Value;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 use swap_contract::time::UnixTime;
-use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// What addresses on this bus begin with: `rmb:42`.
@@ -39,8 +38,6 @@ const GRACE: Duration = Duration::from_secs(5);
 pub const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// No more relays of a twin are connected; rmb-peer takes as many.
 const MAX_RELAYS: usize = 4;
-/// What may happen before the agent gets to it; more, and whoever tells it waits.
-const INPUTS: usize = 1024;
 
 /// Looks at the chain's twins.
 #[async_trait]
@@ -78,20 +75,17 @@ pub struct RmbBus(Arc<Inner>);
 
 struct Inner {
     twin: TwinId,
-    inputs: mpsc::Sender<Input>,
-    service: Arc<OnceLock<Arc<dyn Service>>>,
+    driver: Arc<Driver>,
     _running: DropGuard,
 }
 
 impl RmbBus {
     /// Begins to connect. Serves nobody before [`RmbBus::serve`]. Call it within a tokio runtime.
     pub fn start(settings: Settings) -> Self {
-        let (sender, inputs) = mpsc::channel(INPUTS);
-        let (running, service) = (CancellationToken::new(), Arc::new(OnceLock::new()));
-        let twin = settings.identity.twin();
-        let task = agent::Task::new(settings, sender.clone(), service.clone(), running.clone());
-        tokio::spawn(task.run(inputs));
-        Self(Arc::new(Inner { twin, inputs: sender, service, _running: running.drop_guard() }))
+        let (twin, running) = (settings.identity.twin(), CancellationToken::new());
+        let driver = Driver::new(settings, running.clone());
+        tokio::spawn(driver.clone().run());
+        Self(Arc::new(Inner { twin, driver, _running: running.drop_guard() }))
     }
 
     /// Where others reach this engine.
@@ -101,7 +95,7 @@ impl RmbBus {
 
     /// From here on requests are answered. The first service stays.
     pub fn serve(&self, service: Arc<dyn Service>) {
-        if self.0.service.set(service).is_err() {
+        if self.0.driver.service.set(service).is_err() {
             tracing::error!("the bus serves already");
         }
     }
@@ -111,21 +105,17 @@ impl RmbBus {
     /// # Errors
     /// Nobody answered, or with an error.
     pub async fn ask(&self, to: Address, command: String, payload: Vec<u8>, lifetime: Duration) -> Result<Vec<u8>, CallError> {
-        let (reply, answer) = oneshot::channel();
-        let gone = || CallError::Relay("the agent has stopped".into());
-        self.0.inputs.send(Input::Call { to, command, payload, lifetime, reply }).await.map_err(|_| gone())?;
+        let answer = self.0.driver.call(to, command, payload, lifetime)?;
         // The agent ends every call; only not while this computer's clock goes back.
         match tokio::time::timeout(lifetime + GRACE, answer).await {
-            Ok(answer) => answer.map_err(|_| gone())?,
+            Ok(answer) => answer.map_err(|_| CallError::Relay("the agent has stopped".into()))?,
             Err(_) => Err(CallError::Relay("no answer".into())),
         }
     }
 
     /// How many relays are connected, and what happened so far.
-    pub async fn counted(&self) -> Option<(usize, Counters)> {
-        let (reply, status) = oneshot::channel();
-        self.0.inputs.send(Input::Status(reply)).await.ok()?;
-        status.await.ok()
+    pub fn counted(&self) -> (usize, Counters) {
+        self.0.driver.counted()
     }
 }
 
@@ -172,7 +162,7 @@ impl Bus for RmbBus {
     }
 
     async fn status(&self) -> Option<BusStatus> {
-        let (connected, counters) = self.counted().await?;
+        let (connected, counters) = self.counted();
         let refused = counters.refused().map(|(reason, count)| (reason.to_owned(), count));
         Some(BusStatus { relays_connected: u32::try_from(connected).unwrap_or(u32::MAX), refused: refused.collect() })
     }

@@ -1,7 +1,7 @@
 //! Calls of ours that wait for an answer.
 
 use super::known::Look;
-use super::{AGAIN_AFTER, Agent, CallError, CallId, Command, Now};
+use super::{AGAIN_AFTER, Agent, CallError, CallId, Command, Now, new_uid};
 use crate::envelope::{Address, Envelope, JSON, MAX_PAYLOAD_BYTES, Message, Payload, Request};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -55,7 +55,7 @@ impl Calls {
         if self.len() >= MAX_CALLS || self.bytes + payload.len() > MAX_CALL_BYTES {
             return Err(CallError::TooMany(self.len()));
         }
-        let uid = uuid::Uuid::new_v4().to_string();
+        let uid = new_uid();
         self.bytes += payload.len();
         self.next += 1;
         let why = "no relay is connected".to_owned();
@@ -127,13 +127,13 @@ impl Agent {
         }
     }
 
-    fn send_call(&mut self, uid: &str) {
+    pub(super) fn send_call(&mut self, uid: &str) {
         let now = self.now;
         let Some(call) = self.calls.by_uid.get_mut(uid) else { return };
         let to = call.to.clone();
-        let shared = match self.known.get(to.twin, now) {
+        let peer = match self.known.get(to.twin, now) {
             Look::Found(peer) if peer.twin.relays().next().is_none() => Err(Some(format!("twin {} has no relay", to.twin))),
-            Look::Found(peer) => Ok(peer.shared.clone()),
+            Look::Found(peer) => Ok(peer.clone()),
             Look::Absent => Err(Some(format!("there is no twin {}", to.twin))),
             Look::Unknown(reason) => {
                 call.why = match reason {
@@ -143,8 +143,8 @@ impl Agent {
                 Err(None)
             }
         };
-        let shared = match shared {
-            Ok(shared) => shared,
+        let peer = match peer {
+            Ok(peer) => peer,
             Err(None) => return self.look_up(to.twin),
             Err(Some(reason)) => {
                 self.calls.remove(uid);
@@ -153,8 +153,8 @@ impl Agent {
             }
         };
         let before = call.sent.map(|(relay, _)| relay);
-        let sealed = shared.is_some();
-        let payload = match &shared {
+        let sealed = peer.shared.is_some();
+        let payload = match &peer.shared {
             Some(key) => Payload::Cipher(key.seal(&call.payload)),
             None => Payload::Plain(call.payload.clone()),
         };

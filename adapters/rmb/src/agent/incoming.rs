@@ -4,7 +4,8 @@ use super::known::Look;
 use super::served::{Request, Taken};
 use super::{Agent, CallError, CallId, Command, Incoming, MAX_HELD, MAX_HELD_OF_ONE, MAX_LIFETIME, MAX_SKEW, Now};
 use crate::envelope::{Address, Envelope, Failure, JSON, Message, Payload, Response};
-use crate::signature::{challenge, is_signed_by};
+use crate::signature::{Challenge, challenge};
+use swap_contract::document::Account;
 
 /// An agent's own errors, with the codes and, in short, the words of rmb-peer.
 #[derive(Clone, Copy)]
@@ -71,7 +72,8 @@ impl Agent {
             }
             Look::Unknown(_) => return self.hold(relay, envelope),
         };
-        if !is_signed_by(&envelope, &peer.twin.account) {
+        let digest = challenge(&envelope);
+        if !peer.key.has_signed(&envelope, &digest) {
             self.counters.bad_signatures += 1;
             return self.complain(relay, &envelope, Complaint::BadSignature);
         }
@@ -82,7 +84,7 @@ impl Agent {
             (Some(Payload::Cipher(_)), None) => Err(Complaint::NoKey),
         };
         match opened {
-            Ok((payload, sealed)) => self.take_in(relay, &envelope, peer.twin.account, payload, sealed),
+            Ok((payload, sealed)) => self.take_in(relay, &envelope, digest, peer.twin.account, payload, sealed),
             // It may have a new key since it was looked up.
             Err(_) if self.known.doubt(source.twin, now) => self.hold(relay, envelope),
             Err(complaint) => {
@@ -92,7 +94,7 @@ impl Agent {
         }
     }
 
-    fn take_in(&mut self, relay: usize, envelope: &Envelope, account: swap_contract::document::Account, payload: Vec<u8>, sealed: bool) {
+    fn take_in(&mut self, relay: usize, envelope: &Envelope, digest: Challenge, account: Account, payload: Vec<u8>, sealed: bool) {
         let from = envelope.source();
         match &envelope.message {
             // A relay can make an error that is not sealed look like an answer, and not a sealed one.
@@ -113,14 +115,14 @@ impl Agent {
                     self.counters.too_many += 1;
                     return self.complain(relay, envelope, Complaint::TooMany);
                 }
-                match self.served.take(&envelope.uid, &from, relay, challenge(envelope), envelope.expires_at(), sealed) {
+                match self.served.take(&envelope.uid, &from, relay, digest, envelope.expires_at(), sealed) {
                     Taken::New(ticket) => {
                         let (command, timestamp) = (request.command.clone(), envelope.timestamp);
                         self.commands.push_back(Command::Serve(Incoming { ticket, from, account, sealed, timestamp, command, payload }));
                     }
                     Taken::Again(request) => {
                         self.counters.repeated += 1;
-                        self.send_answer(&request);
+                        self.send_answer(*request);
                     }
                     Taken::Full => self.counters.too_many += 1,
                 }
@@ -160,19 +162,20 @@ impl Agent {
     }
 
     /// Sends the answer to a request, if there is one.
-    pub(super) fn send_answer(&mut self, request: &Request) {
-        let Some(answer) = request.answer.clone() else { return };
+    pub(super) fn send_answer(&mut self, request: Request) {
+        let Some(answer) = request.answer else { return };
         let lifetime = request.expires_at.saturating_sub(self.now.as_secs()).clamp(ANSWER_LIFETIME, MAX_LIFETIME);
-        self.answer(request.relay, request.uid.clone(), request.from.clone(), lifetime, answer, request.sealed);
+        self.answer(request.relay, request.uid, request.from, lifetime, answer, request.sealed);
     }
 
     fn answer(&mut self, relay: usize, uid: String, to: Address, expiration: u64, answer: Result<Vec<u8>, Failure>, sealed: bool) {
         // Without a relay the answer waits for the request, which comes again.
         let Some(relay) = self.connected_relay(Some(relay)) else { return };
-        let shared = match self.known.get(to.twin, self.now) {
-            Look::Found(peer) => peer.shared.clone(),
+        let peer = match self.known.get(to.twin, self.now) {
+            Look::Found(peer) => Some(peer.clone()),
             Look::Absent | Look::Unknown(_) => None,
         };
+        let shared = peer.as_ref().and_then(|peer| peer.shared.as_ref());
         if shared.is_none() && sealed {
             // What was asked under a seal is not answered without: it is kept, and goes out when the request comes again.
             return self.look_up(to.twin);

@@ -3,8 +3,10 @@
 use super::Now;
 use crate::e2e::SharedKey;
 use crate::identity::Identity;
+use crate::signature::VerifyingKey;
 use crate::twin::{Twin, TwinId};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A twin is looked up anew after this time.
@@ -18,10 +20,10 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(120);
 /// No more twins are remembered.
 const MAX_KNOWN: usize = 4096;
 
-/// A twin and the key that is shared with it.
-#[derive(Clone)]
+/// A twin, the key that it signs with, and the key that is shared with it.
 pub(super) struct Peer {
     pub(super) twin: Twin,
+    pub(super) key: VerifyingKey,
     pub(super) shared: Option<SharedKey>,
 }
 
@@ -30,7 +32,7 @@ enum Answer {
     Asked,
     Failed(String),
     Absent,
-    Found(Box<Peer>),
+    Found(Arc<Peer>),
 }
 
 struct Entry {
@@ -52,7 +54,7 @@ impl Entry {
 
 /// What is known of a twin.
 pub(super) enum Look<'k> {
-    Found(&'k Peer),
+    Found(&'k Arc<Peer>),
     Absent,
     /// Not known yet, and perhaps why.
     Unknown(Option<&'k str>),
@@ -89,7 +91,7 @@ impl Known {
         let answer = match twin.filter(|twin| twin.id == id) {
             Some(twin) => {
                 let shared = twin.pk.as_deref().and_then(|pk| own.shared_with(pk));
-                Answer::Found(Box::new(Peer { twin, shared }))
+                Answer::Found(Arc::new(Peer { key: VerifyingKey::new(&twin.account), twin, shared }))
             }
             None => Answer::Absent,
         };

@@ -221,6 +221,11 @@ impl std::fmt::Debug for Agent {
     }
 }
 
+/// A random UUID, without asking the operating system for each.
+fn new_uid() -> String {
+    uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()
+}
+
 impl Agent {
     /// An agent that is connected to none of its `relays` yet.
     pub fn new(identity: Arc<Identity>, relays: usize, now: Now) -> Self {
@@ -319,7 +324,7 @@ impl Agent {
         } else if now.saturating_sub(relay.pinged) >= PING_EVERY {
             relay.pinged = now;
             let ping = Envelope {
-                uid: uuid::Uuid::new_v4().to_string(),
+                uid: new_uid(),
                 timestamp: now.as_secs(),
                 expiration: PING_LIFETIME,
                 source: Some(Address::of(self.identity.twin())),
@@ -352,7 +357,9 @@ impl Agent {
     pub fn call(&mut self, to: Address, command: String, payload: Vec<u8>, lifetime: Duration, now: Now) -> Result<CallId, CallError> {
         self.at(now);
         let id = self.calls.add(to, command, payload, lifetime, now)?;
-        self.pursue();
+        if self.connected() > 0 {
+            self.send_call(&id.0);
+        }
         Ok(id)
     }
 
@@ -360,7 +367,7 @@ impl Agent {
     pub fn handle_answer(&mut self, ticket: Ticket, answer: Result<Vec<u8>, Failure>, now: Now) {
         self.at(now);
         if let Some(request) = self.served.answer(ticket, answer) {
-            self.send_answer(&request);
+            self.send_answer(request);
         }
     }
 

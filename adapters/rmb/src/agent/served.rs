@@ -5,7 +5,7 @@ use super::{MAX_SKEW, Now, Ticket};
 use crate::envelope::{Address, Failure};
 use crate::signature::Challenge;
 use crate::twin::TwinId;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Requests that are remembered.
 const MAX_REMEMBERED: usize = 16_384;
@@ -42,11 +42,11 @@ pub(super) enum Taken {
 pub(super) struct Served {
     next: u64,
     answer_bytes: usize,
-    by_ticket: BTreeMap<u64, Request>,
+    by_ticket: HashMap<u64, Request>,
     /// By twin and uid: a session's name may slide, a uid that is a UUID cannot.
-    by_name: BTreeMap<(TwinId, String), u64>,
+    by_name: HashMap<(TwinId, String), u64>,
     /// By what was signed: fields can slide, this cannot.
-    by_digest: BTreeMap<(TwinId, Challenge), u64>,
+    by_digest: HashMap<(TwinId, Challenge), u64>,
     /// The one that expires first comes first.
     of_twin: BTreeMap<TwinId, BTreeSet<(u64, u64)>>,
 }
@@ -79,7 +79,7 @@ impl Served {
         let size = answered.answer_size();
         if request.answer.is_none() && self.answer_bytes + size <= MAX_ANSWER_BYTES {
             self.answer_bytes += size;
-            *request = answered.clone();
+            request.answer.clone_from(&answered.answer);
         }
         Some(answered)
     }

@@ -45,7 +45,7 @@ impl Signature {
     }
 
     /// Whether `account` signed `message` as it is.
-    pub fn verifies_plain(&self, account: &Account, message: &[u8]) -> bool {
+    fn verifies_plain(&self, account: &Account, message: &[u8]) -> bool {
         match self.scheme {
             Scheme::Sr25519 => self.bytes().is_ok_and(|bytes| sr25519(account, message, &bytes)),
             Scheme::Ed25519 => self.bytes().is_ok_and(|bytes| ed25519(account, message, &bytes)),
