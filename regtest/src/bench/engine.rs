@@ -14,7 +14,7 @@ use crate::command::{cargo, run_logged, tail};
 use crate::setup::Timed;
 
 /// The dependencies are those of the usual build; only our own crates are built once more, optimised.
-const OPTIMISED: &str = "profile.dev.opt-level=3";
+const OPTIMISED: [&str; 2] = ["profile.dev.opt-level=3", "profile.dev.package.twinswap.opt-level=3"];
 
 #[derive(Deserialize)]
 pub struct Measures {
@@ -122,7 +122,8 @@ pub fn measure(cache: &Cache, checkout: &Path) -> Result<Measures> {
     let log = cache.log("bench")?;
     Timed::start(cache, "bench-build", "benchmark program".to_owned(), Duration::from_secs(240)).run(|step| {
         let mut command = cargo(checkout, &target);
-        command.args(["build", "--locked", "--package", "twinswap", "--example", "bench", "--config", OPTIMISED]);
+        command.args(["build", "--locked", "--package", "twinswap", "--example", "bench"]);
+        command.args(OPTIMISED.iter().flat_map(|option| ["--config", option]));
         run_logged(command, &log, true, step)
     })?;
     let data = cache.build("bench");
